@@ -1,0 +1,91 @@
+# Everything a fresh machine needs is Python 3.11 or newer, git and make. Each target sets up what it uses.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python on the path that is new enough and can make virtual environments.
+FIT := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c '$(FIT)' 2>/dev/null && echo "$$p" && break; done)
+define NO_PYTHON
+No usable Python: Scoreline needs 3.11 or newer, with its venv and ensurepip modules.
+  Debian, Ubuntu: apt-get install python3-venv (for another version: python3.12 python3.12-venv)
+  or name one:    make PYTHON=/path/to/python3.12
+endef
+export NO_PYTHON
+
+# Stamps carry a sum of this folder's name: a checkout that was moved or copied makes its environment anew.
+STAMPS := $(VENV)/stamps-$(shell pwd | cksum | cut -d' ' -f1)
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PIP := $(BIN)/python -m pip
+UV := $(BIN)/uv
+# uv is fast, but reads none of pip's configuration: where it can't be had or can't reach its index, pip does it.
+install = { test -x $(UV) && $(UV) pip install --python $(BIN)/python $(1); } || \
+	{ echo "Going on with pip: slower, same result."; $(PIP) install $(1); }
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test lint bench requirements clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/dev $(STAMPS)/scoreline ## Make .venv with everything for development
+	@echo "Ready: $(BIN)/scoreline, $(BIN)/python"
+
+demo: $(STAMPS)/demo $(STAMPS)/scoreline ## Score a month of New York taxi trips (DATA=folder: your copy of the files)
+	$(BIN)/python examples/nyc_green/demo.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+test: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the tests (ARGS="-k name" and the like)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/dev $(STAMPS)/scoreline ## Check style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMPS)/dev $(STAMPS)/scoreline ## Measure (ARGS: what and how much)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove .venv and caches; results and data stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# ---------------------------------------------------------------------------------------- environment
+
+$(STAMPS)/venv: requirements/uv.txt
+	@"$(PYTHON)" -c '$(FIT)' 2>/dev/null || { \
+		echo "$$NO_PYTHON"; echo "  python3 here:   $$(python3 --version 2>&1)"; exit 1; } >&2
+	"$(PYTHON)" -m venv --clear $(VENV)
+	@$(PIP) install --quiet --require-hashes -r requirements/uv.txt || echo "uv could not be installed."
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/demo: requirements/demo.txt $(STAMPS)/venv
+	@$(call install,--require-hashes -r requirements/demo.txt)
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/demo
+	@$(call install,--require-hashes -r requirements/dev.txt)
+	@touch $@
+
+# The project itself, editable; its build backend came with the requirements, so nothing is downloaded here.
+$(STAMPS)/scoreline: pyproject.toml $(STAMPS)/demo
+	@$(call install,--no-deps --no-build-isolation --editable .)
+	@touch $@
+
+# ---------------------------------------------------------------------------------------- requirements
+
+requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--upgrade: newest versions)
+	$(COMPILE) --group uv --output-file requirements/uv.txt
+	$(COMPILE) pyproject.toml --extra sklearn --group build --output-file requirements/demo.txt
+	$(COMPILE) pyproject.toml --extra sklearn --group build --group dev \
+		--constraints requirements/demo.txt --output-file requirements/dev.txt
+
+# One version of each package for every Python from 3.11 on; no index addresses in the result.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes \
+	--custom-compile-command "make requirements" $(ARGS)

@@ -1,0 +1,1 @@
+"""Scoreline: batch scoring for tabular models."""

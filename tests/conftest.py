@@ -1,0 +1,80 @@
+"""Where the real data is, who needs it, and that nobody goes without it unnoticed."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A loaded machine must not turn a property test into a stopwatch; pytest-timeout catches what hangs.
+settings.register_profile("scoreline", deadline=None)
+settings.load_profile("scoreline")
+
+HERE = pytest.StashKey[Path]()
+REQUIRED = pytest.StashKey[bool]()
+COUNTS = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config):
+    config.stash[HERE] = Path(os.environ.get("SCORELINE_REAL_DATA") or config.rootpath / "../shared/data")
+    config.stash[REQUIRED] = os.environ.get("SCORELINE_REQUIRE_REAL_DATA") == "1"
+    config.stash[COUNTS] = {"ran": 0, "skipped": 0}
+    # No setting of the developer's shell reaches a test, nor a process that a test starts.
+    for name in [name for name in os.environ if name.startswith("SCORELINE_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def real_data(pytestconfig):
+    """The folder of real data: nyc, iris, chicago. Whoever asks for it is marked `real_data`."""
+    folder = pytestconfig.stash[HERE]
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {_shown(pytestconfig)} (SCORELINE_REAL_DATA names another folder)")
+    return folder.resolve()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "real_data" in item.fixturenames:
+            item.add_marker("real_data")
+        elif item.get_closest_marker("real_data"):
+            item.fixturenames.insert(0, "real_data")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if item.get_closest_marker("real_data"):
+        counts = item.config.stash[COUNTS]
+        counts["skipped"] += report.skipped and not hasattr(report, "wasxfail")
+        counts["ran"] += report.when == "call" and not report.skipped
+    return report
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if exitstatus == pytest.ExitCode.OK and _missed(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # after everything else
+def pytest_terminal_summary(terminalreporter, config):
+    result = yield
+    found = "data found" if config.stash[HERE].is_dir() else "no data"
+    ran, skipped = config.stash[COUNTS].values()
+    terminalreporter.write_line(
+        f"real-data tests: {ran} ran, {skipped} skipped ({found} at {_shown(config)})"
+    )
+    if _missed(config):
+        terminalreporter.write_line(
+            "failed: with the data here, no test that needs it may be skipped", red=True
+        )
+    return result
+
+
+def _missed(config):
+    return config.stash[REQUIRED] and config.stash[HERE].is_dir() and config.stash[COUNTS]["skipped"] > 0
+
+
+def _shown(config):
+    return os.path.relpath(config.stash[HERE], config.rootpath)
