@@ -46,7 +46,7 @@ lint: $(STAMPS)/dev $(STAMPS)/scoreline ## Check style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMPS)/dev $(STAMPS)/scoreline ## Measure (ARGS: what and how much)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -59,7 +59,7 @@ clean: ## Remove .venv and caches; results and data stay
 
 $(STAMPS)/venv: requirements/uv.txt
 	@"$(PYTHON)" -c '$(FIT)' 2>/dev/null || { \
-		echo "$$NO_PYTHON"; echo "  python3 here:   $$(python3 --version 2>&1)"; exit 1; } >&2
+		echo "$$NO_PYTHON"; echo "  tried:          $(or $(PYTHON),python3), $$($(or $(PYTHON),python3) --version 2>&1)"; exit 1; } >&2
 	"$(PYTHON)" -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes -r requirements/uv.txt || echo "uv could not be installed."
 	@mkdir -p $(STAMPS) && touch $@
