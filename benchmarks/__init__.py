@@ -1,0 +1,1 @@
+"""How fast Scoreline is, beside plain pandas and beside a copy of its output: `python -m benchmarks`."""

@@ -1,0 +1,105 @@
+"""Tables of what was measured, for the terminal and for docs, and the machine that it was measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+
+import psutil
+
+from benchmarks.commands import RUN
+from benchmarks.race import Result, speed_ratio, time_ratio
+
+PACKAGES = ("scoreline", "polars", "pyarrow", "numpy", "pandas", "scikit-learn")
+HEAD = ("contender", "rows", "seconds", "least..most", "rows/s", "peak PSS MB", "Scoreline beside it")
+NOTES = f"""\
+Each contender runs once to warm up, with its memory sampled (sum of PSS over the process tree, about every
+20 ms, MB of 10^6 bytes), then {{repeats}} times (start-up: ten at least) in turn with the others, without
+sampling. Seconds are those of the whole command, Python's own start included; the figure is the median.
+Ratios are medians over the repeats. Files are in the page cache. Plain pandas gets at most a million rows
+and is compared by rows per second; the copy decodes and encodes the file that Scoreline published, and is
+compared by seconds.
+
+    scoreline {RUN}
+"""
+
+
+def machine() -> dict[str, str]:
+    """Cores, processor, memory, and versions of what takes part."""
+    facts = {
+        "cores": str(len(os.sched_getaffinity(0))),
+        "processor": _processor(),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "Linux": platform.release().split("-")[0],
+        "Python": platform.python_version(),
+    }
+    return facts | {name: _version(name) for name in PACKAGES}
+
+
+def tables(results: Sequence[Result]) -> str:
+    """One Markdown table a case, in the order of the results."""
+    parts = []
+    for case, group in groupby(results, key=lambda result: result.case):
+        rows = list(group)
+        parts.append(f"## {case}\n\n{_table([_cells(row, rows) for row in rows])}")
+    return "\n\n".join(parts) + "\n"
+
+
+def document(results: Sequence[Result], repeats: int) -> str:
+    """The whole page: machine, method, tables."""
+    facts = "\n".join(f"- {name}: {value}" for name, value in machine().items())
+    notes = NOTES.replace("{repeats}", str(repeats))
+    return f"# Benchmarks of the core\n\nMade by `make bench`.\n\n{facts}\n\n{notes}\n{tables(results)}"
+
+
+def _cells(row: Result, rows: list[Result]) -> tuple[str, ...]:
+    if row.error:
+        return (row.name, "", f"failed, {row.error}", "", "", "", "")
+    spread = f"{min(row.seconds):.2f}..{max(row.seconds):.2f}"
+    count, speed = (f"{row.rows:,}", f"{row.rows_per_second:,.0f}") if row.rows else ("", "")
+    return (
+        row.name,
+        count,
+        f"{row.typical:.2f}",
+        spread,
+        speed,
+        f"{row.peak_pss_mb:.0f}",
+        _beside(row, rows),
+    )
+
+
+def _beside(row: Result, rows: list[Result]) -> str:
+    """How the first contender of the case compares with this one."""
+    ours = rows[0]
+    if row is ours or ours.error:
+        return ""
+    if "copy" in row.name:
+        return f"{time_ratio(ours, row):.2f} times its seconds"
+    if row.rows:
+        return f"{speed_ratio(ours, row):.1f} times its rows/s"
+    return f"{1000 * (ours.typical - row.typical):+.0f} ms"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """Markdown with aligned columns, so that it reads on a terminal too."""
+    widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
+    lines = [HEAD, tuple("-" * width for width in widths), *rows]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

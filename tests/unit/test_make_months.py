@@ -1,0 +1,130 @@
+import hashlib
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from examples.nyc_green.make_months import make_month, month_table
+
+ROWS = 20_000
+BLOCK = ["store_and_fwd_flag", "RatecodeID", "passenger_count", "payment_type", "trip_type"]
+ANCHORS = ["2020-04", "2021-01", "2021-02", "2022-01", "2022-02", "2023-01", "2023-02"]
+
+
+@pytest.fixture(scope="module")
+def trips():
+    return month_table(2021, 2, ROWS)
+
+
+def minutes(trips):
+    pickup, dropoff = trips["lpep_pickup_datetime"], trips["lpep_dropoff_datetime"]
+    return pc.divide(pc.subtract(dropoff, pickup).cast(pa.int64()), 60e6)
+
+
+@pytest.mark.parametrize("month", ANCHORS)
+def test_a_made_month_has_the_schema_of_the_real_file(tmp_path, real_data, month):
+    made = make_month(tmp_path, *map(int, month.split("-")), rows=50)
+    real = real_data / "nyc" / made.name
+    assert pq.read_schema(made).remove_metadata().equals(pq.read_schema(real).remove_metadata())
+
+
+def test_columns_and_types_change_in_february_2023():
+    old, new = month_table(2023, 1, 10).schema, month_table(2023, 2, 10).schema
+    assert old.names == new.names
+    assert len(old) == 20
+    assert (old.field("PULocationID").type, new.field("PULocationID").type) == (pa.int64(), pa.int32())
+    assert (old.field("ehail_fee").type, new.field("ehail_fee").type) == (pa.null(), pa.float64())
+    assert (old.field("trip_type").type, new.field("trip_type").type) == (pa.float64(), pa.int64())
+
+
+def test_yellow_months_have_nineteen_columns_and_their_own_time_names():
+    old, new = (month_table(2023, month, 10, "yellow").schema for month in (1, 2))
+    assert len(old) == len(new) == 19
+    assert "tpep_pickup_datetime" in old.names
+    assert (old.names[-1], new.names[-1]) == ("airport_fee", "Airport_fee")
+
+
+def test_the_same_month_is_the_same_file_again(tmp_path):
+    first, second = (make_month(tmp_path / folder, 2021, 2, 1_000) for folder in ("a", "b"))
+    assert first.name == second.name == "green_tripdata_2021-02.parquet"
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (first, second)}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("column", ["PULocationID", "trip_distance", "lpep_pickup_datetime"])
+def test_another_month_has_other_trips(trips, column):
+    other = month_table(2021, 3, ROWS)
+    assert not other[column].equals(trips[column])
+
+
+def test_a_file_has_a_single_row_group_as_the_published_ones_have(tmp_path):
+    path = make_month(tmp_path, 2021, 2, ROWS)
+    assert pq.read_metadata(path).num_row_groups == 1
+    assert pq.read_metadata(path).num_rows == ROWS
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 7])
+def test_tiny_months_can_be_made(tmp_path, rows):
+    path = make_month(tmp_path, 2021, 2, rows)
+    assert pq.read_table(path).num_rows == rows
+
+
+def test_zones_are_those_of_the_city_and_some_far_more_popular(trips):
+    counts = pc.value_counts(trips["PULocationID"]).to_pylist()
+    zones = {count["values"] for count in counts}
+    assert zones <= set(range(1, 266))
+    assert {264, 265} <= zones
+    assert max(count["counts"] for count in counts) > 10 * ROWS / 265
+
+
+def test_most_trips_take_a_route_of_the_month_before_but_not_all(trips):
+    before, after = (
+        list(zip(month["PULocationID"].to_pylist(), month["DOLocationID"].to_pylist(), strict=True))
+        for month in (month_table(2021, 1, ROWS), trips)
+    )
+    known = set(before)
+    assert 0.6 < sum(route in known for route in after) / len(after) < 1
+
+
+def test_most_trips_last_1_to_60_minutes_and_some_do_not(trips):
+    lasting = minutes(trips).to_numpy()
+    kept = ((lasting >= 1) & (lasting <= 60)).mean()
+    assert 0.9 < kept < 0.99
+    assert lasting.min() < 1
+    assert lasting.max() > 23 * 60
+
+
+def test_duration_grows_with_distance(trips):
+    miles, lasting = trips["trip_distance"].to_numpy(), minutes(trips).to_numpy()
+    short, long = ((miles > low) & (miles < high) for low, high in ((0.5, 1), (5, 20)))
+    usual = lasting < 120
+    assert lasting[long & usual].mean() > 2 * lasting[short & usual].mean()
+
+
+def test_a_few_pickups_are_outside_the_month_one_in_2009(trips):
+    pickups = trips["lpep_pickup_datetime"]
+    months = pc.strftime(pickups, format="%Y-%m").to_pylist()
+    outside = [month for month in months if month != "2021-02"]
+    assert 1 < len(outside) < ROWS / 1_000
+    assert "2009-01" in outside
+
+
+def test_some_distances_are_zero_and_some_absurd(trips):
+    assert pc.sum(pc.equal(trips["trip_distance"], 0)).as_py() > ROWS / 100
+    assert pc.max(trips["trip_distance"]).as_py() > 1_000
+
+
+@pytest.mark.parametrize("column", BLOCK)
+def test_the_rows_at_the_end_lack_the_same_columns(trips, column):
+    nulls = trips[column].is_null().to_numpy()
+    first = int(nulls.argmax())
+    assert 0 < first < ROWS
+    assert nulls[first:].all()
+    assert not nulls[:first].any()
+
+
+def test_some_trips_come_again_with_negative_amounts(trips):
+    negative = pc.less(trips["fare_amount"], 0).to_numpy().nonzero()[0]
+    assert len(negative) > 0
+    assert all(trips["PULocationID"][i] == trips["PULocationID"][i - 1] for i in negative)
+    assert all(trips["fare_amount"][i].as_py() == -trips["fare_amount"][i - 1].as_py() for i in negative)
