@@ -62,13 +62,9 @@ def pytest_terminal_summary(terminalreporter, config):
     result = yield
     found = "data found" if config.stash[HERE].is_dir() else "no data"
     ran, skipped = config.stash[COUNTS].values()
-    terminalreporter.write_line(
-        f"real-data tests: {ran} ran, {skipped} skipped ({found} at {_shown(config)})"
-    )
+    terminalreporter.write_line(f"real-data tests: {ran} ran, {skipped} skipped ({found} at {_shown(config)})")
     if _missed(config):
-        terminalreporter.write_line(
-            "failed: with the data here, no test that needs it may be skipped", red=True
-        )
+        terminalreporter.write_line("failed: with the data here, no test that needs it may be skipped", red=True)
     return result
 
 

@@ -1,1 +1,90 @@
-"""Scoreline: batch scoring for tabular models."""
+"""Scoreline: batch scoring for tabular models.
+
+It takes a trained model and data that arrives in intervals, and keeps a complete, trustworthy set of predictions where
+people read them. The names below are the Python interface; each is imported when it is first used, so that
+``import scoreline`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scoreline.api import read, run
+    from scoreline.features import category, cross, duration, expression, number, ratio
+    from scoreline.files import Files
+    from scoreline.filters import Filter, between
+    from scoreline.job import Job
+    from scoreline.output import (
+        computed,
+        model_version,
+        partition_slug,
+        passthrough,
+        prediction,
+        row_id,
+        run_id,
+        scored_at,
+    )
+    from scoreline.parameters import Identity
+
+_HOME = {
+    "Files": "files",
+    "Filter": "filters",
+    "Identity": "parameters",
+    "Job": "job",
+    "between": "filters",
+    "category": "features",
+    "computed": "output",
+    "cross": "features",
+    "duration": "features",
+    "expression": "features",
+    "model_version": "output",
+    "number": "features",
+    "partition_slug": "output",
+    "passthrough": "output",
+    "prediction": "output",
+    "ratio": "features",
+    "read": "api",
+    "row_id": "output",
+    "run": "api",
+    "run_id": "output",
+    "scored_at": "output",
+}
+
+__all__ = [
+    "Files",
+    "Filter",
+    "Identity",
+    "Job",
+    "between",
+    "category",
+    "computed",
+    "cross",
+    "duration",
+    "expression",
+    "model_version",
+    "number",
+    "partition_slug",
+    "passthrough",
+    "prediction",
+    "ratio",
+    "read",
+    "row_id",
+    "run",
+    "run_id",
+    "scored_at",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'scoreline' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"scoreline.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

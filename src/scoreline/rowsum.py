@@ -231,9 +231,7 @@ def _sum_runs(words: _U64, ends: _I64, counts: _I64) -> _U64:
 # --- types -------------------------------------------------------------------------------------------------
 
 _TO_WORDS: Final[dict[type[pl.DataType], Callable[[pl.Series], _Words]]] = {
-    **dict.fromkeys(
-        (pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32), _whole
-    ),
+    **dict.fromkeys((pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32), _whole),
     **dict.fromkeys((pl.Date, pl.Time), _whole),
     **dict.fromkeys((pl.Float16, pl.Float32, pl.Float64), _floating),
     **dict.fromkeys((pl.Int128, pl.UInt128, pl.Decimal), _wide),

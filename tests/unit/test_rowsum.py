@@ -244,9 +244,7 @@ def test_chunks_do_not_matter(frame):
 
 
 def test_chunks_that_blocks_cross_do_not_matter():
-    parts = [
-        pl.DataFrame({"n": range(at, at + 999), "s": map(str, range(999))}) for at in range(0, 40_000, 999)
-    ]
+    parts = [pl.DataFrame({"n": range(at, at + 999), "s": map(str, range(999))}) for at in range(0, 40_000, 999)]
     chunked = pl.concat(parts, rechunk=False)
     assert chunked.n_chunks() == len(parts)
     assert digest(chunked) == digest(chunked.rechunk())
@@ -280,9 +278,7 @@ def test_changes_deep_inside_long_text_are_seen():
 
 
 def test_extra_memory_does_not_grow_with_the_rows():
-    frame = pl.select(
-        n=pl.int_range(400_000), x=pl.format("{}-{}", pl.lit("ride" * 9), pl.int_range(400_000))
-    )
+    frame = pl.select(n=pl.int_range(400_000), x=pl.format("{}-{}", pl.lit("ride" * 9), pl.int_range(400_000)))
     assert frame.estimated_size() > 16e6
     tracemalloc.start()
     try:
@@ -443,9 +439,7 @@ def test_units_of_instants_do_not_matter(zone):
 
 
 def test_units_of_durations_do_not_matter():
-    frames = [
-        column(dt.timedelta(days=-2, milliseconds=3), dtype=pl.Duration(unit)) for unit in ("ms", "us", "ns")
-    ]
+    frames = [column(dt.timedelta(days=-2, milliseconds=3), dtype=pl.Duration(unit)) for unit in ("ms", "us", "ns")]
     assert len({digest(frame) for frame in frames}) == 1
 
 

@@ -44,9 +44,7 @@ def table(start, rows=ROWS):
             "at_utc": pa.array([moment + dt.timedelta(seconds=i) for i in ids], pa.timestamp("ms", tz="UTC")),
             "day": pa.array([moment.date() + dt.timedelta(days=i % 900) for i in ids], pa.date32()),
             "price": pa.array([Decimal(i).scaleb(-2) for i in ids], pa.decimal128(12, 2)),
-            "tags": pa.array(
-                [[f"t{k}" for k in range(i % 4)] if i % 6 else None for i in ids], pa.list_(pa.string())
-            ),
+            "tags": pa.array([[f"t{k}" for k in range(i % 4)] if i % 6 else None for i in ids], pa.list_(pa.string())),
             "trip": pa.array(
                 [{"pu": i % 265, "do": None if i % 4 else i} if i % 9 else None for i in ids],
                 pa.struct({"pu": pa.int16(), "do": pa.int64()}),
@@ -184,9 +182,7 @@ def test_readers_agree_on_what_polars_wrote(compression, tables, tmp_path):
 
 
 def test_polars_categories_survive_though_each_part_has_its_own(tmp_path):
-    frames = [
-        pl.DataFrame({"zone": pl.Series(zones, dtype=pl.Categorical)}) for zones in (["a", "b"], ["c", "a"])
-    ]
+    frames = [pl.DataFrame({"zone": pl.Series(zones, dtype=pl.Categorical)}) for zones in (["a", "b"], ["c", "a"])]
     parts = [tmp_path / "0.part", tmp_path / "1.part"]
     for path, frame in zip(parts, frames, strict=True):
         frame.write_parquet(path)
@@ -353,9 +349,7 @@ def test_metadata_is_added_to_that_of_the_first_part(tmp_path):
     added = {b"origin": b"first", b"run": b"run-7", "städte".encode(): "Zürich".encode()}
     assert metadata.items() >= added.items()
     assert b"ARROW:schema" in metadata
-    assert metadata == {
-        k.encode(): v.encode() for k, v in read_footer_metadata(tmp_path / "joined.parquet").items()
-    }
+    assert metadata == {k.encode(): v.encode() for k, v in read_footer_metadata(tmp_path / "joined.parquet").items()}
 
 
 def test_row_groups_are_numbered_through(joined):
@@ -390,9 +384,7 @@ def test_positions_of_the_first_part_stay_and_those_of_the_next_move(part, tmp_p
         here, there = (moved_offsets(path, field_id) for path in (part, tmp_path / "joined.parquet"))
         assert there == [*here, *(offset + body for offset in here)]
     starts = [group.require(5, int) for group in footer_tree(tmp_path / "joined.parquet").structs(4)]
-    assert starts == [
-        group.require(5, int) + n * body for n in (0, 1) for group in footer_tree(part).structs(4)
-    ]
+    assert starts == [group.require(5, int) + n * body for n in (0, 1) for group in footer_tree(part).structs(4)]
 
 
 @pytest.mark.parametrize("field_id", [INDEX_PAGE, DICTIONARY_PAGE, BLOOM_FILTER])
@@ -541,9 +533,7 @@ def test_an_encrypted_footer_is_refused(part, tmp_path):
     refused([part], tmp_path, "is an encrypted Parquet file")
 
 
-@pytest.mark.parametrize(
-    "field", [Field(DATA_PAGE, thrift.I64, 1 << 40), Field(DICTIONARY_PAGE, thrift.I64, -5)]
-)
+@pytest.mark.parametrize("field", [Field(DATA_PAGE, thrift.I64, 1 << 40), Field(DICTIONARY_PAGE, thrift.I64, -5)])
 def test_positions_outside_of_the_row_groups_are_refused(field, part, tmp_path):
     with_footer(part, with_column_field(footer_tree(part), field))
     refused([part], tmp_path, "outside of its row groups")
@@ -607,11 +597,7 @@ def test_a_part_that_shrinks_while_it_is_copied_is_noticed():
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    changes=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=5
-    )
-)
+@given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=5))
 def test_a_damaged_footer_gives_a_file_or_a_value_error(changes, part, tmp_path):
     data = bytearray(part.read_bytes())
     start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")

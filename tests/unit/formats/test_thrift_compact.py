@@ -23,9 +23,7 @@ def footer_of(data):
 
 def pyarrow_footer(**options):
     file = io.BytesIO()
-    table = pa.table(
-        {"id": [1, None, 3], "name": ["a", "b", None], "tags": [["x"], [], None], "day": [1.5, 2.5, -0.0]}
-    )
+    table = pa.table({"id": [1, None, 3], "name": ["a", "b", None], "tags": [["x"], [], None], "day": [1.5, 2.5, -0.0]})
     pq.write_table(table, file, row_group_size=2, **options)
     return footer_of(file.getvalue())
 
@@ -141,9 +139,7 @@ def values(draw, kind, depth):
         return draw(structs(depth + 1))
     inner = draw(KINDS if depth < 3 else st.sampled_from([*LEAVES]))
     if kind == thrift.MAP:
-        pairs = draw(
-            st.lists(st.tuples(values(thrift.BINARY, depth + 1), values(inner, depth + 1)), max_size=3)
-        )
+        pairs = draw(st.lists(st.tuples(values(thrift.BINARY, depth + 1), values(inner, depth + 1)), max_size=3))
         return Mapping(thrift.BINARY, inner, tuple(pairs)) if pairs else Mapping(0, 0, ())
     return Sequence(inner, tuple(draw(st.lists(values(inner, depth + 1), max_size=20 if depth < 2 else 3))))
 

@@ -1,0 +1,6 @@
+"""``python -m scoreline``."""
+
+from scoreline.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""The contracts: what a source, sink, model, engine, ledger or observer guarantees to the core, and what it does not.
+
+The core knows adapters by these protocols alone. Every implementation runs the suite of its contract in
+`scoreline.testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from scoreline.partition import Partition
+from scoreline.provenance import Provenance
+from scoreline.record import Claim, Holder, Lease, NewRun, Prepared, RunHandle, RunRecord
+from scoreline.report import Receipt, SplitReport
+from scoreline.slot import Slot
+from scoreline.splits import FileIdentity, Split
+from scoreline.template import Template
+
+Fence = Callable[[], None]
+"""Raises `LeaseLost` unless the calling run still holds its partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one unit, in input order.
+
+    Attributes:
+        frame: (rows, asked columns), integers as Int64 and floats as Float64.
+        first_row: row number of the first row in its file, before filters.
+    """
+
+    frame: pl.DataFrame
+    first_row: int
+
+
+class Source(Protocol):
+    """Where the rows of a job come from.
+
+    Guarantees: rows come in input order, each once; a file that changed since ``fingerprint`` raises `InputChanged`
+    before the split's last batch is used. Not guaranteed: that two files of a partition have the same types.
+    Sources travel to workers, so they pickle.
+    """
+
+    def partitions(self) -> list[Partition]:
+        """The partitions whose input is there, in order."""
+        ...
+
+    def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:
+        """Identity and row count of each input file, sorted by path.
+
+        Raises:
+            InputMissing: there is none (yet).
+            InputInvalid: a file cannot be read.
+        """
+        ...
+
+    def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
+        """Cuts the files into splits, several for each worker where there are rows enough."""
+        ...
+
+    def read(self, split: Split, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yields the units of a split.
+
+        Raises:
+            InputInvalid: a column is missing, or the file is damaged.
+            InputChanged: the file is not the planned one.
+        """
+        ...
+
+    def done(self, partition: Partition) -> None:
+        """Hears that the partition is published; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A sink's invisible place for one run's parts.
+
+    Attributes:
+        slot: what they will replace.
+        sink: position of the sink in the job.
+        folder: where parts lie; keyed by what was scored, so that a later run of the same work finds them.
+    """
+
+    slot: Slot
+    sink: int
+    folder: str
+
+
+class Sink(Protocol):
+    """Where predictions go.
+
+    Guarantees: nothing that ``begin``, ``write`` and ``prepare`` make can be seen by readers of the published data;
+    ``commit`` shows the whole content at once, calls the fence while nobody else can publish to that place, and may be
+    repeated. Not guaranteed: that two sinks of one job change at the same instant. Sinks travel to workers.
+    """
+
+    @property
+    def template(self) -> Template:
+        """Names the slot."""
+        ...
+
+    def begin(self, slot: Slot, sink: int, work: str) -> Staging:
+        """Opens staging for one run's work; parts of earlier attempts at the same work are kept.
+
+        Raises:
+            StorageUnfit: staging cannot be moved into the output's place in one step.
+        """
+        ...
+
+    def write(self, staging: Staging, key: str, frame: pl.DataFrame) -> Receipt:
+        """Writes one part, whole or not at all. The same key always stands for the same rows."""
+        ...
+
+    def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
+        """Joins the parts in the order of the receipts into the content to publish, on stable storage.
+
+        Raises:
+            StagingLost: a part is gone or not as its receipt says.
+        """
+        ...
+
+    def commit(self, prepared: Prepared, token: int, fence: Fence) -> None:
+        """Publishes the prepared content in one step, or finds that this already happened.
+
+        Raises:
+            LeaseLost: the fence refused, or the place holds the content of a newer token.
+            OutputForeign: the place holds something that no run published.
+            StagingLost: the staged content is gone and was not published.
+        """
+        ...
+
+    def abort(self, slot: Slot) -> None:
+        """Removes all staging of the slot's job and partition; idempotent."""
+        ...
+
+    def current(self, path: str) -> Provenance | None:
+        """What the published content at this rendered path says of itself; None when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model says of some rows.
+
+    Attributes:
+        values: (rows,) one prediction per row, in order.
+        unseen: feature -> rows with a category that the model has never seen.
+    """
+
+    values: pl.Series
+    unseen: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Evidence that an accelerated form agrees with its original, or does not.
+
+    Attributes:
+        agrees: the verdict.
+        rows: rows compared.
+        max_difference: largest absolute difference of two predictions.
+        detail: how it was compared, or what differed.
+    """
+
+    agrees: bool
+    rows: int
+    max_difference: float
+    detail: str
+
+
+class Model(Protocol):
+    """A trained model in memory. Guarantees: the same rows give the same predictions; threads may share it."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Feature columns it reads."""
+        ...
+
+    def predict(self, features: pl.DataFrame) -> Predictions:
+        """Predicts (rows, inputs) -> (rows,).
+
+        Raises:
+            ModelFailed: the model raised; its error is the cause.
+        """
+        ...
+
+    def accelerated(self) -> Model | None:
+        """A faster form that should agree, or None."""
+        ...
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """Compares this original with an accelerated form on real rows and made-up edges."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, inputs, versions and size, for people."""
+        ...
+
+
+class ModelFile(Protocol):
+    """A pinned model that any process can load: small, and it pickles."""
+
+    def load(self, features: Sequence[str]) -> Model:
+        """The model, checked against the job's feature names; kept in memory per process.
+
+        Raises:
+            ModelInvalid: it cannot score these features.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A model URI resolved to one content.
+
+    Attributes:
+        uri: as the job names it.
+        digest: SHA-256 over sorted relative paths and hashes of the files that are loaded.
+        version: what output columns call it: the store's name for it, else 12 hex digits of the digest.
+        path: where the content lies now.
+        size: bytes.
+    """
+
+    uri: str
+    digest: str
+    version: str
+    path: Path
+    size: int
+
+
+class ModelStore(Protocol):
+    """Where models come from."""
+
+    def resolve(self, uri: str) -> ModelVersion:
+        """Pins what the URI means now.
+
+        Raises:
+            ModelMissing: nothing there.
+        """
+        ...
+
+    def fetch(self, version: ModelVersion) -> ModelFile:
+        """The pinned content, kept so that a later change of the URI's content changes nothing.
+
+        Raises:
+            ModelUntrusted: it is a pickle that nobody has trusted.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Where splits are scored. It says where a function runs, and nothing else."""
+
+    @property
+    def workers(self) -> int:
+        """Splits scored at the same time."""
+        ...
+
+    def map(self, task: Callable[[Split], SplitReport], splits: Sequence[Split]) -> Iterator[SplitReport]:
+        """Yields reports as splits end, in any order; the first error ends the rest and is raised.
+
+        Raises:
+            WorkerDied: a worker ended without a word.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """Runs, claims and receipts.
+
+    Guarantees: at most one claim of a (job, partition) is valid at any time; tokens of a (job, partition) only grow;
+    ``record`` checks the token and changes the state in one step; a failed call changes nothing.
+    Not guaranteed: that an owner whose lease ran out notices before it calls again.
+    """
+
+    id: str
+    """Tells this ledger from every other one."""
+
+    def claim(self, new: NewRun, lease: Lease, takeover: int | None = None) -> Claim:
+        """Takes the partition in one step, if it is free, expired, or held by the dead owner of token ``takeover``.
+
+        A run of the partition that is prepared and not published is handed over instead of the new one; a run that
+        was running becomes abandoned.
+
+        Raises:
+            Busy: another run holds it.
+        """
+        ...
+
+    def renew(self, handle: RunHandle, lease: Lease) -> None:
+        """Extends the lease, by a process or parked.
+
+        Raises:
+            LeaseLost: the claim is not the newest any more.
+        """
+        ...
+
+    def record(
+        self,
+        handle: RunHandle,
+        state: str,
+        facts: dict[str, Any] | None = None,
+        prepared: Sequence[Prepared] = (),
+    ) -> None:
+        """Moves the run to ``state`` and adds facts; a final state releases the claim in the same step.
+
+        Raises:
+            LeaseLost: the claim is not the newest any more, or the state may not follow.
+        """
+        ...
+
+    def runs(self, job: str | None = None, partition: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """The latest runs, newest first."""
+        ...
+
+    def holder(self, job: str, partition: str) -> Holder | None:
+        """Who holds the partition, None when it is free or its lease ran out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        kind: ``opened``, ``planned``, ``split``, ``prepared``, ``published``, ``ended`` or ``note``.
+        handle: the run.
+        facts: what there is to say of it.
+    """
+
+    kind: str
+    handle: RunHandle
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Hears of a run: progress, log, metrics. Whatever it raises is logged and changes nothing."""
+
+    def on(self, event: Event) -> None:
+        """Hears one event, in the driver process."""
+        ...

@@ -1,0 +1,111 @@
+"""The Python door: `run` a partition, `read` what is published. It assembles, calls the core, and adds nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from scoreline.abc import Ledger, Observer
+from scoreline.assemble import Choices, assemble, ledger_of
+from scoreline.config import limits, load
+from scoreline.errors import InputMissing
+from scoreline.job import Job, require_sound
+from scoreline.opening import Wish, last_published
+from scoreline.partition import Partition
+from scoreline.report import RunReport
+from scoreline.runner import run as run_core
+from scoreline.stores import local
+
+JobLike = Job | str | os.PathLike[str]
+
+
+def run(
+    job: JobLike,
+    partition: str | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    stale: bool = False,
+    wait: bool = True,
+    engine: str = "local",
+    workers: int | None = None,
+    ledger: Ledger | None = None,
+    observers: Sequence[Observer] = (),
+) -> RunReport:
+    """Scores one partition of a job, if it is due, and publishes it.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partition: such as ``"2021-02"``; by default the last complete interval.
+        model: a model file instead of the job's.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder, by default ``.scoreline`` beside the job's file.
+        force: score even what is current, and replace an output file that no run published.
+        stale: score also what was scored with another model or job; a named partition always is.
+        wait: wait for another run of the partition for up to 30 s.
+        engine: ``local``, ``threads`` or ``processes``.
+        workers: splits at a time, by default one for each core.
+        ledger: instead of the SQLite ledger in the home.
+        observers: hear of the run.
+
+    Returns:
+        What was done; ``state`` is ``published``, or ``current`` when nothing was due.
+
+    Raises:
+        ScorelineError: nothing was published; Transient ones may be tried again.
+    """
+    loaded = load(job, settings=settings, model=model, home=home)
+    require_sound(loaded.job)
+    chosen = pick(loaded.job, partition)
+    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait))
+    wish = Wish(force=force, stale=stale or partition is not None)
+    return run_core(assemble(loaded, choices), chosen, wish)
+
+
+def pick(job: Job, partition: str | None) -> Partition:
+    """The named partition of a job, or its last complete interval."""
+    return job.grid.parse(partition) if partition is not None else job.grid.last_complete(datetime.now(UTC))
+
+
+def read(
+    job: JobLike,
+    partition: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+    sink: int = 0,
+) -> pl.DataFrame:
+    """The published predictions of a partition: one generation, never a mixture.
+
+    The file is opened once and read through that handle, so a publication at the same time changes nothing.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partition: such as ``"2021-02"``.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+        sink: which of the job's sinks.
+
+    Returns:
+        (rows, output columns), in input order.
+
+    Raises:
+        InputMissing: nothing is published for this partition.
+    """
+    loaded = load(job, settings=settings, home=home)
+    chosen = loaded.job.grid.parse(partition)
+    record = last_published(ledger or ledger_of(loaded.home), loaded.job.key, chosen.slug)
+    if record is None:
+        raise InputMissing(
+            f"nothing is published for {loaded.job.key} {chosen}", hint=f"scoreline run {loaded.file or 'JOB'} {chosen}"
+        )
+    with local.open_input(Path(record.prepared[sink].target)) as handle:
+        return pl.read_parquet(handle)

@@ -1,0 +1,104 @@
+"""Assembling: the objects for one job, from its declaration, the settings, and what the caller chose."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scoreline.abc import Engine, Ledger, Observer, Sink, Source
+from scoreline.assembly import Assembly, Limits
+from scoreline.catalog import ENGINES, LEDGERS, MODEL_STORES, SINKS, SOURCES, find
+from scoreline.config import Loaded, import_job_file
+from scoreline.errors import UsageError
+from scoreline.files import Files
+from scoreline.models.trust import Trust, folders_of
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a caller may choose for one run.
+
+    Attributes:
+        engine: name of the engine.
+        workers: splits at a time; by default one for each core that this process may use.
+        replace_foreign: whether an output file that no run published may be replaced.
+        ledger: instead of the SQLite ledger in the home.
+        observers: hear of the run.
+        limits: times of claims.
+    """
+
+    engine: str = "local"
+    workers: int | None = None
+    replace_foreign: bool = False
+    ledger: Ledger | None = None
+    observers: Sequence[Observer] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
+    """The objects that the stages of a run work with.
+
+    Raises:
+        UsageError: an unknown engine, or no worker.
+    """
+    job = loaded.job
+    sinks = tuple(_sink(loaded, files, replace_foreign=choices.replace_foreign) for files in job.sink_files)
+    return Assembly(
+        job=job,
+        home=loaded.home,
+        ledger=choices.ledger or ledger_of(loaded.home),
+        source=_source(loaded),
+        sinks=sinks,
+        models=model_store(loaded),
+        engine=_engine(loaded, choices),
+        observers=choices.observers,
+        limits=choices.limits,
+    )
+
+
+def ledger_of(home: Path) -> Ledger:
+    """The ledger that lies in a home."""
+    made: Ledger = find(LEDGERS, "sqlite")(home / "ledger.sqlite")
+    return made
+
+
+def model_store(loaded: Loaded) -> Any:
+    """The store of the job's model."""
+    trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
+    command = f"scoreline models trust --job {loaded.file}" if loaded.file else "scoreline models trust"
+    return find(MODEL_STORES, "path")(loaded.folder, loaded.home, trust, command)
+
+
+def _folder(loaded: Loaded, files: Files) -> Path:
+    return Path(os.path.normpath(loaded.folder / Path(files.under).expanduser()))
+
+
+def _source(loaded: Loaded) -> Source:
+    files = loaded.job.source
+    values = tuple(sorted(loaded.job.path_values.items()))
+    made: Source = find(SOURCES, files.format)(_folder(loaded, files), files.template, loaded.job.grid, values)
+    return made
+
+
+def _sink(loaded: Loaded, files: Files, *, replace_foreign: bool) -> Sink:
+    made: Sink = find(SINKS, files.format)(_folder(loaded, files), files.template, replace_foreign)
+    return made
+
+
+def _engine(loaded: Loaded, choices: Choices) -> Engine:
+    workers = choices.workers if choices.workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise UsageError(f"{workers} workers cannot score anything", hint="give --workers 1 or more")
+    prepare = functools.partial(import_job_file, loaded.file) if loaded.file else None
+    threads: Engine = find(ENGINES, "threads")(workers)
+    if choices.engine == "threads":
+        return threads
+    processes: Engine = find(ENGINES, "processes")(workers, prepare)
+    if choices.engine == "processes":
+        return processes
+    made: Engine = find(ENGINES, choices.engine)(threads, processes)
+    return made

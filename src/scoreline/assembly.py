@@ -1,0 +1,74 @@
+"""Assembly: the objects that a door has put together for one job; the stages receive it and assemble nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scoreline.abc import Engine, Event, Ledger, ModelStore, Observer, Sink, Source
+from scoreline.job import Job
+from scoreline.record import RunHandle
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times of claims, in seconds.
+
+    Attributes:
+        lease: a claim of a process without a heartbeat.
+        heartbeat: between two signs of life.
+        park: a claim between two stages.
+        wait: for a partition that another run holds; 0 does not wait.
+    """
+
+    lease: float = 60.0
+    heartbeat: float = 10.0
+    park: float = 900.0
+    wait: float = 30.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What the stages of a run work with.
+
+    Attributes:
+        job: the declaration.
+        home: Scoreline's folder.
+        ledger: runs and claims.
+        source: reads input.
+        sinks: write output, in the job's order.
+        models: resolves the job's model.
+        engine: runs splits.
+        observers: hear of it.
+        limits: of claims.
+        now: the wall clock, for what people read.
+    """
+
+    job: Job
+    home: Path
+    ledger: Ledger
+    source: Source
+    sinks: tuple[Sink, ...]
+    models: ModelStore
+    engine: Engine
+    observers: Sequence[Observer] = ()
+    limits: Limits = field(default_factory=Limits)
+    now: Callable[[], datetime] = _now
+
+    def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:
+        """Tells all observers; none of them can fail a run."""
+        for observer in self.observers:
+            try:
+                observer.on(Event(kind, handle, facts))
+            except Exception:  # noqa: BLE001 - whatever an observer raises, it is no part of the run
+                _log.exception("an observer failed; the run goes on")

@@ -1,0 +1,64 @@
+"""Casts that lose nothing: a value arrives in the declared type unchanged, or the cast is refused.
+
+Polars' own strict cast turns 1.5 into 1, so every narrowing is proved by the way back.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from scoreline.errors import LossyCast
+
+
+def widen(frame: pl.DataFrame) -> pl.DataFrame:
+    """All integers as Int64 (UInt64 stays) and all floats as Float64, so that small types cannot wrap.
+
+    Months of one dataset differ in their integer widths; after this, expressions mean the same in all of them.
+    """
+    wide = {
+        name: pl.Int64 if kind.is_integer() else pl.Float64
+        for name, kind in frame.schema.items()
+        if (kind.is_integer() and kind not in {pl.UInt64, pl.Int128}) or kind == pl.Float32
+    }
+    return frame.cast(wide) if wide else frame  # type: ignore[arg-type]
+
+
+def exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """``values`` as ``dtype``, every one of them unchanged.
+
+    Raises:
+        LossyCast: some value would change; ``rows`` counts them, ``first`` is the position of the first.
+    """
+    source = values.dtype
+    if source == dtype:
+        return values
+    if source == pl.Null:
+        return values.cast(dtype)
+    if not _is_convertible(source, dtype):
+        raise LossyCast(
+            f"column {values.name!r} is {source} and cannot become {dtype} without a conversion",
+            hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)",
+        )
+    cast = values.cast(dtype, strict=False)
+    if source in {pl.Categorical, pl.Enum}:
+        return cast
+    changed = cast.cast(source, strict=False).ne_missing(values) | (cast.is_null() & values.is_not_null())
+    if changed.any():
+        first = int(changed.arg_max() or 0)
+        raise LossyCast(
+            f"{changed.sum()} values of column {values.name!r} do not fit {dtype}; the first is {values[first]!r}",
+            hint=f"declare the column as {source}",
+            rows=int(changed.sum()),
+            first=first,
+        )
+    return cast
+
+
+def _is_convertible(source: pl.DataType, dtype: pl.DataType) -> bool:
+    if source.is_numeric() and dtype.is_numeric():
+        return True
+    if isinstance(source, pl.Datetime) and isinstance(dtype, pl.Datetime):
+        return source.time_zone == dtype.time_zone
+    if isinstance(source, pl.Duration) and isinstance(dtype, pl.Duration):
+        return True
+    return source in {pl.Categorical, pl.Enum} and dtype == pl.String

@@ -1,0 +1,47 @@
+"""Catalog: which adapter stands behind a name; adapters are imported when they are used.
+
+A name that needs a library which is not installed gives one error that names the extra.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from scoreline.errors import MissingExtra, UsageError
+
+SOURCES = {"parquet": "scoreline.sources.parquet:ParquetSource"}
+SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
+ENGINES = {
+    "local": "scoreline.engines.local:LocalEngine",
+    "threads": "scoreline.engines.threads:ThreadEngine",
+    "processes": "scoreline.engines.processes:ProcessEngine",
+}
+LEDGERS = {"sqlite": "scoreline.ledgers.sqlite:SqliteLedger", "memory": "scoreline.ledgers.memory:MemoryLedger"}
+MODEL_STORES = {"path": "scoreline.models.path_store:PathStore"}
+OBSERVERS = {
+    "progress": "scoreline.observers.progress:ProgressBar",
+    "lines": "scoreline.observers.lines:ProgressLines",
+}
+_EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn"}
+
+
+def find(kind: dict[str, str], name: str) -> Any:
+    """The class that ``name`` stands for.
+
+    Raises:
+        UsageError: no such name.
+        MissingExtra: its library is not installed.
+    """
+    if name not in kind:
+        raise UsageError(f"{name!r} is unknown", hint=f"known: {', '.join(sorted(kind))}")
+    module, _, attribute = kind[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise MissingExtra(
+            f"{name!r} needs {error.name}, which is not installed", hint=f"pip install 'scoreline[{extra}]'"
+        ) from error

@@ -1,0 +1,107 @@
+"""Check: everything that can be known about a job without a run, one finding after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scoreline.abc import Model
+from scoreline.assembly import Assembly
+from scoreline.errors import ScorelineError
+from scoreline.job import require_sound
+from scoreline.opening import survey
+from scoreline.partition import Partition
+from scoreline.preflight import examine, first_rows
+from scoreline.score import Constants
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        name: what was checked.
+        ok: True when it passed, False when it failed, None when it could not be tried.
+        detail: what was found.
+        hint: what to do about it.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+
+def check(assembly: Assembly, partition: Partition | None = None) -> list[Finding]:
+    """Checks declaration, model, input, row-wise expressions and parity; publishes nothing.
+
+    Args:
+        assembly: of the job.
+        partition: whose first rows are the sample; by default the newest that is there.
+    """
+    findings = [_tried("declaration", lambda: _declaration(assembly))]
+    if not findings[0].ok:
+        return findings
+    loaded: list[Model] = []
+    findings.append(_tried("model", lambda: _model(assembly, loaded)))
+    there: list[Partition] = [partition] if partition else []
+    findings.append(_tried("input", lambda: _input(assembly, there)))
+    if loaded and there:
+        findings.append(_tried("rows", lambda: _rows(assembly, loaded[0], there[0])))
+    else:
+        findings.append(Finding("rows", None, "not tried: needs a model and input"))
+    return findings
+
+
+def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, ok=True, detail=attempt())
+    except ScorelineError as error:
+        return Finding(name, ok=False, detail=error.message, hint=error.hint)
+
+
+def _declaration(assembly: Assembly) -> str:
+    job = assembly.job
+    require_sound(job)
+    return f"{job.key}: {len(job.features)} features, {len(job.filters)} filters, {len(job.output)} output columns"
+
+
+def _model(assembly: Assembly, loaded: list[Model]) -> str:
+    version = assembly.models.resolve(str(assembly.job.model))
+    model = assembly.models.fetch(version).load([feature.name for feature in assembly.job.features])
+    loaded.append(model)
+    about = model.describe()
+    warned = f"; {'; '.join(about['warnings'])}" if about.get("warnings") else ""
+    return f"{about['kind']}, reads {', '.join(about['inputs'])}, digest {version.digest[:12]}{warned}"
+
+
+def _input(assembly: Assembly, there: list[Partition]) -> str:
+    if not there:
+        found = assembly.source.partitions()
+        there += found[-1:]
+        shown = f"{found[0]} to {found[-1]}" if found else "none"
+        return f"{len(found)} partitions are there: {shown}"
+    files = assembly.source.fingerprint(there[0])
+    return f"{there[0]}: {len(files)} files, {sum(file.rows for file in files):,} rows"
+
+
+def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
+    found = survey(assembly, partition)
+    splits = assembly.source.splits(found.files, 1)
+    sample = first_rows(assembly.source, splits, assembly.job.input_columns)
+    if sample is None:
+        return f"{partition} has no rows to try"
+    constants = Constants(partition.slug, "check", found.model.version, assembly.now())
+    evidence = examine(assembly.job, model, sample, splits[0], constants)
+    if evidence.parity is None:
+        how = "the model itself predicts"
+    elif evidence.accelerate:
+        how = f"the accelerated form agrees ({evidence.parity.detail}, {evidence.parity.rows:,} rows)"
+    else:
+        how = f"the accelerated form DISAGREES ({evidence.parity.detail}), so the model itself predicts"
+    return f"first {sample.height:,} rows of {partition}: every expression looks at its own row only; {how}"

@@ -1,0 +1,111 @@
+"""The command line: parse, call, print. Commands are imported when they are called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+
+from scoreline.errors import Cancelled, ScorelineError, StorageFailed
+
+_COMMANDS = {
+    "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
+    "check": ("scoreline.cli.check:check", "Try a job's declaration, model and first rows; publish nothing."),
+    "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
+    "models": ("scoreline.cli.models:models", "Trust and inspect model files."),
+}
+
+_INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
+
+JOB is the path of a Python file that defines `job`. PARTITION is a data interval such as 2021-02, 2021-02-28 or
+2025-01-18T14Z-2h.
+
+\b
+  scoreline check JOB                     is the job sound?
+  scoreline run JOB 2021-02               score February 2021
+  scoreline run JOB 2021-02 --limit 5 --preview
+  scoreline status JOB                    what is published?
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed (do not retry as is),
+2 usage, 3 refused by a gate, 75 temporary (retry).
+"""
+
+
+class _Lazy(click.Group):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, help=_INTRODUCTION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="scoreline", message="scoreline %(version)s")
+def cli() -> None:
+    """The group of all commands."""
+
+
+def main() -> None:
+    """Runs the command line, and turns every error into a message and an exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, _cancel)
+    try:
+        code = cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (ScorelineError, click.Abort, KeyboardInterrupt, OSError) as error:
+        code = _tell(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _cancel(number: int, frame: FrameType | None) -> None:
+    del frame
+    # A second signal while the first is being obeyed must not interrupt the tidying.
+    signal.signal(number, signal.SIG_IGN)
+    raise Cancelled("the run was ended by a signal; nothing was published", hint="run the same command again")
+
+
+def _tell(error: BaseException) -> int:
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has gone; the interpreter must not complain at its own end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        error = Cancelled("interrupted; nothing was published", hint="run the same command again")
+    if isinstance(error, OSError):
+        error = StorageFailed(
+            f"{error.strerror or error}: {error.filename or 'no file named'}",
+            hint="check space and permissions (df -h, ls -l), then run the same command again",
+        )
+    assert isinstance(error, ScorelineError)
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": _form(error)}, indent=2))
+    click.echo(f"error: {error}", err=True)
+    return error.exit_code
+
+
+def _form(error: ScorelineError) -> dict[str, Any]:
+    return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}

@@ -1,0 +1,85 @@
+"""``scoreline run``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from scoreline.cli import options
+
+
+@click.command()
+@options.JOB
+@click.argument("partition", required=False)
+@click.option("--force", is_flag=True, help="Score even what is current; replace a file that no run published.")
+@click.option("--stale", is_flag=True, help="Without PARTITION: score also what another model or job has scored.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="With --preview: only the first N input rows.")
+@click.option("--preview", is_flag=True, help="Print predictions and publish nothing.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "threads", "processes"]),
+    default="local",
+    help="Where splits are scored; local chooses threads or processes by the model.",
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Splits at a time; by default one per core.")
+@options.MODEL
+@options.SET
+@click.option("--no-wait", is_flag=True, help="Do not wait for another run of the partition: exit 75 at once.")
+@options.JSON
+def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as_json: bool, **chosen: Any) -> None:
+    r"""Score PARTITION of JOB and publish it, if it is due.
+
+    A named partition is due when it is missing, when its input, model or job changed, or with --force. Without
+    PARTITION the last complete interval is taken.
+
+    \b
+      scoreline run job.py 2021-02
+      scoreline run job.py 2021-02 --set data=/lake/green --model new.bin
+      scoreline run job.py 2021-02 --limit 5 --preview
+    """
+    if limit and not preview:
+        raise click.UsageError("--limit would leave rows out of what is published: add --preview")
+    chosen["settings"] = options.parsed(chosen["settings"])
+    if preview:
+        _preview(job, partition, limit or 10, chosen, as_json=as_json)
+        return
+    from scoreline.api import run as run_api
+    from scoreline.cli import show
+
+    wait = not chosen.pop("no_wait")
+    report = run_api(job, partition, wait=wait, observers=(_progress(),), **chosen)
+    if as_json:
+        show.print_json(report.to_dict())
+    else:
+        show.print_report(report)
+
+
+def _progress() -> Any:
+    from scoreline.catalog import OBSERVERS, find
+
+    return find(OBSERVERS, "progress" if sys.stderr.isatty() else "lines")(sys.stderr)
+
+
+def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any], *, as_json: bool) -> None:
+    import polars as pl
+
+    from scoreline.api import pick
+    from scoreline.assemble import Choices, assemble
+    from scoreline.config import load
+    from scoreline.ledgers.memory import MemoryLedger
+    from scoreline.runner import preview
+
+    loaded = load(job, settings=chosen["settings"], model=chosen["model"])
+    assembly = assemble(loaded, Choices(ledger=MemoryLedger()))
+    frame, counts = preview(assembly, pick(loaded.job, partition), limit)
+    if as_json:
+        click.echo(frame.write_json())
+        return
+    with pl.Config(tbl_rows=frame.height, tbl_cols=frame.width, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
+        click.echo(str(frame))
+    left_out = sum(counts.filtered.values())
+    click.echo(
+        f"preview: {counts.rows_in:,} rows in, {counts.scored:,} scored, {left_out:,} filtered; nothing published"
+    )

@@ -1,0 +1,104 @@
+"""``scoreline status``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scoreline.cli import options
+
+if TYPE_CHECKING:
+    from scoreline.abc import Ledger
+    from scoreline.record import RunRecord
+
+
+@click.command()
+@click.argument("job", required=False)
+@options.SET
+@click.option("--all", "every", is_flag=True, help="Every run, not only the last of each partition.")
+@options.JSON
+def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: bool) -> None:
+    """Show the last run of each partition: its state, its rows, and what to do where something is wrong.
+
+    Without JOB, all jobs of the ledger in SCORELINE_HOME.
+    """
+    from scoreline.assemble import ledger_of
+    from scoreline.cli import show
+
+    home, key = _place(job, options.parsed(settings))
+    records: list[dict[str, Any]] = []
+    if (home / "ledger.sqlite").exists():
+        ledger = ledger_of(home)
+        runs = ledger.runs(limit=10_000)
+        wanted = [run for run in runs if key is None or run.job == key or run.job.startswith(f"{key}[")]
+        records = [_row(ledger, run, job or "JOB") for run in (wanted if every else _last(wanted))]
+    if as_json:
+        show.print_json(records)
+    elif records:
+        shown = ("job", "partition", "state", "rows_in", "scored", "filtered", "model", "updated_at")
+        show.print_table(shown, [[record[name] for name in shown] for record in records])
+        for record in records:
+            if record["next"]:
+                click.echo(f"\n{record['job']} {record['partition']}: {record['next']}")
+    else:
+        click.echo(f"no runs yet in {home}")
+
+
+def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]:
+    from scoreline.config import load
+
+    if job is not None:
+        loaded = load(job, settings=settings)
+        return loaded.home, loaded.job.name if not settings else loaded.job.key
+    if home := os.environ.get("SCORELINE_HOME"):
+        return Path(home).expanduser().absolute(), None
+    raise click.UsageError("name a JOB, or set SCORELINE_HOME to see all jobs of one ledger")
+
+
+def _last(runs: list[RunRecord]) -> list[RunRecord]:
+    newest: dict[tuple[str, str], RunRecord] = {}
+    for run in runs:
+        newest.setdefault((run.job, run.partition), run)
+    return [newest[key] for key in sorted(newest)]
+
+
+def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
+    counts = run.facts.get("counts") or {}
+    state, advice = _state(ledger, run, job)
+    return {
+        "job": run.job,
+        "partition": run.partition,
+        "state": state,
+        "rows_in": counts.get("rows_in", "-"),
+        "scored": counts.get("scored", "-"),
+        "filtered": sum(counts["filtered"].values()) if counts else "-",
+        "model": run.facts.get("model", {}).get("version", "-"),
+        "updated_at": run.updated_at[:19] + "Z",
+        "run_id": run.run_id,
+        "reason": run.reason,
+        "outputs": [made.target for made in run.prepared],
+        "next": advice,
+    }
+
+
+def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
+    again = f"scoreline run {job} {run.partition}"
+    if run.state in {"failed", "cancelled"}:
+        error = run.facts.get("error") or {}
+        hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""
+        return run.state, f"{error.get('message', run.state)}{hint}\n  Then: {again}"
+    if run.state not in {"running", "prepared"}:
+        return run.state, ""
+    holder = ledger.holder(run.job, run.partition)
+    alive = holder is not None and not (holder.owner is not None and holder.owner.is_dead())
+    if alive and holder is not None and holder.run_id == run.run_id:
+        return (
+            run.state,
+            f"held by {holder.owner or 'no process (parked)'}, {holder.seconds_left:.0f} s of its lease left",
+        )
+    if run.state == "prepared":
+        return "prepared, interrupted", f"complete, but not published yet\n  Next: {again}"
+    return "interrupted", f"its process has ended without a word\n  Next: {again}"

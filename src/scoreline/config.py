@@ -1,0 +1,179 @@
+"""Configuration: a job from a Python file, and the settings that the environment gives.
+
+Relative paths in a job begin at its file's folder; paths that a user types begin at the working directory. Scoreline's
+own folder (its home) lies beside the job file unless ``SCORELINE_HOME`` says otherwise, never in the working directory:
+two shells must meet the same ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from scoreline.assembly import Limits
+from scoreline.errors import JobError, UsageError
+from scoreline.job import Job
+from scoreline.parameters import fill
+
+HOME = ".scoreline"
+_LIMITS = {
+    "lease": "SCORELINE_LEASE_SECONDS",
+    "heartbeat": "SCORELINE_HEARTBEAT_SECONDS",
+    "park": "SCORELINE_PARK_SECONDS",
+    "wait": "SCORELINE_WAIT_SECONDS",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A job, and where it comes from.
+
+    Attributes:
+        job: the declaration, its parameters filled.
+        folder: where its relative paths begin.
+        home: Scoreline's folder.
+        file: the job's file, None for a job made in Python.
+    """
+
+    job: Job
+    folder: Path
+    home: Path
+    file: Path | None = None
+
+
+def load(
+    job: Job | str | os.PathLike[str],
+    *,
+    settings: Mapping[str, str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """A job ready to be assembled.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        settings: parameter -> text, for a file whose ``job`` is a function.
+        model: overrides the job's model; relative to the working directory.
+        home: overrides Scoreline's folder.
+        environment: by default the process's own.
+
+    Raises:
+        UsageError: no such file or parameter, or no home can be told.
+        JobError: the file cannot be imported, or defines no job.
+    """
+    environment = os.environ if environment is None else environment
+    chosen = home or environment.get("SCORELINE_HOME")
+    given = Path(chosen).expanduser().absolute() if chosen else None
+    if isinstance(job, Job):
+        if given is None:
+            raise UsageError(
+                "a job made in Python has no folder of its own for its ledger",
+                hint="give home=..., or set SCORELINE_HOME, or put the job into a file and give its path",
+            )
+        loaded = Loaded(job, given.parent, given)
+    else:
+        file = Path(job).expanduser().absolute()
+        made = _job_of(import_job_file(file), file, settings or {})
+        loaded = Loaded(made, file.parent, given or file.parent / HOME, file)
+    if model is not None:
+        loaded = replace(loaded, job=replace(loaded.job, model=Path(model).expanduser().absolute()))
+    return loaded
+
+
+def import_job_file(file: Path) -> ModuleType:
+    """Imports a job's file under a name that is the same in every process, so that its objects unpickle.
+
+    Raises:
+        UsageError: there is no such file.
+        JobError: its code raises.
+    """
+    if file.is_dir():
+        file = file / "job.py"
+    if not file.is_file():
+        raise UsageError(f"there is no job file at {file}", hint="give the path of a Python file that defines `job`")
+    name = f"scoreline_job_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} is no Python file", hint="give the path of a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(file.parent) not in sys.path:
+        # Last, so that a job's neighbours never hide a library.
+        sys.path.append(str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, (JobError, UsageError)):
+            raise
+        raise JobError(f"{file} cannot be imported: {_where(error, file)}") from error
+    return module
+
+
+def limits(environment: Mapping[str, str] | None = None, *, wait: bool = True) -> Limits:
+    """Times of claims, from the environment.
+
+    Raises:
+        UsageError: a value is no positive number.
+    """
+    environment = os.environ if environment is None else environment
+    found = {}
+    for name, variable in _LIMITS.items():
+        if text := environment.get(variable):
+            try:
+                found[name] = float(text)
+            except ValueError:
+                found[name] = -1.0
+            if not 0 <= found[name] < float("inf") or (name != "wait" and found[name] == 0):
+                raise UsageError(f"{variable}={text!r} is not a number of seconds")
+    made = Limits(**found)
+    if made.heartbeat >= made.lease:
+        made = replace(made, heartbeat=made.lease / 6)
+    return made if wait else replace(made, wait=0.0)
+
+
+def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
+    found = getattr(module, "job", None)
+    if found is None:
+        raise JobError(
+            f"{file} defines no `job`", hint="define `job = Job(...)`, or a function `job(...)` that returns one"
+        )
+    if isinstance(found, Job):
+        if settings:
+            raise UsageError(
+                f"the job in {file} has no parameters, so --set cannot change it",
+                hint="make `job` a function with annotated keyword parameters that returns a Job",
+            )
+        return found
+    if not callable(found):
+        raise JobError(
+            f"`job` in {file} is a {type(found).__name__}", hint="make it a Job, or a function that returns one"
+        )
+    values, identity = fill(found, settings, Path.cwd())
+    try:
+        made = found(**values)
+    except (JobError, UsageError):
+        raise
+    except Exception as error:
+        raise JobError(f"the function job in {file} failed: {_where(error, file)}") from error
+    if not isinstance(made, Job):
+        raise JobError(f"the function job in {file} returned a {type(made).__name__}, not a Job")
+    return replace(made, identity=tuple(sorted(identity.items())))
+
+
+def _where(error: Exception, file: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    place = f"line {lines[-1]}: " if lines else ""
+    return f"{place}{type(error).__name__}: {error}"

@@ -1,0 +1,80 @@
+"""Durable: writing and removing local files so that a crash at any instant leaves the old or the new, never a half.
+
+The order is always: write under another name, fsync the file, rename, fsync the folder. What has the new name is
+complete. It must not know what the files mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sync_file(handle: BinaryIO) -> None:
+    """Brings a written file to stable storage."""
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings a folder's names to stable storage."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def written(path: Path, *, durable: bool) -> Iterator[BinaryIO]:
+    """A handle whose bytes appear under ``path`` at the end, all at once, or never.
+
+    Args:
+        path: the name that appears; its folder exists.
+        durable: fsync the file before the rename and its folder after it.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            yield handle
+            if durable:
+                sync_file(handle)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+    """Writes a small JSON file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path, durable=durable) as handle:
+        handle.write(json.dumps(value).encode())
+
+
+def read_json(path: Path) -> Any | None:
+    """A small JSON file's value, None when it is not there."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder with all in it; another process may be doing the same."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Engines: where splits are scored."""

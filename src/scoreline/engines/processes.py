@@ -1,0 +1,80 @@
+"""Splits in spawned processes: right for models that hold the interpreter lock.
+
+Processes are spawned, not forked: a fork copies locks that other threads hold. A worker imports the job's file under
+the name it has here before anything of the job is unpickled, and ends when the driver does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from scoreline.errors import WorkerDied
+from scoreline.report import SplitReport
+from scoreline.splits import Split
+
+Task = Callable[[Split], SplitReport]
+_task: Task | None = None
+
+
+@dataclass(frozen=True)
+class ProcessEngine:
+    """Implements `scoreline.abc.Engine` on a pool of spawned processes.
+
+    Args:
+        workers: processes.
+        prepare: called first in each worker, such as the import of the job's file; it pickles by name.
+    """
+
+    workers: int
+    prepare: Callable[[], object] | None = None
+
+    def map(self, task: Task, splits: Sequence[Split]) -> Iterator[SplitReport]:
+        """See `scoreline.abc.Engine.map`."""
+        if not splits:
+            return
+        pool = ProcessPoolExecutor(
+            min(self.workers, len(splits)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(self.prepare, pickle.dumps(task)),
+        )
+        try:
+            for future in as_completed([pool.submit(_run, split) for split in splits]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise WorkerDied(
+                "a worker process ended without a word (killed, or out of memory)",
+                hint="run the same command again with fewer --workers; what was scored is kept",
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(prepare: Callable[[], object] | None, task: bytes) -> None:
+    global _task  # noqa: PLW0603 - one task per worker process
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    # The pool has one process per worker already; Polars' own threads would only get in each other's way.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    if prepare is not None:
+        prepare()
+    _task = pickle.loads(task)  # noqa: S301 - made by the driver of this very run
+
+
+def _run(split: Split) -> SplitReport:
+    assert _task is not None
+    return _task(split)
+
+
+def _end_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        multiprocessing.connection.wait([driver.sentinel])
+        os._exit(75)

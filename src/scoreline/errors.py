@@ -1,0 +1,150 @@
+"""The tree of errors: what went wrong, whether a retry can help, and what to do next.
+
+An error is Terminal (the same call fails again) or Transient (it may pass later); nothing else decides about
+retry and exit code. Facts are attributes, the hint names the exact command or setting, and both survive pickling,
+because errors travel back from worker processes. This module must not know any other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ScorelineError(Exception):
+    """Base of all errors that Scoreline raises on purpose.
+
+    Args:
+        message: what happened; by default the first line of the class's docstring.
+        hint: what the user can do next, with the exact command or setting.
+        facts: names and values of this event (path, rows, host ...), kept as ``facts`` and as attributes.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None, **facts: Any) -> None:
+        self.message = message or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        self.hint = hint
+        self.facts = facts
+        super().__init__(self.message)
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.hint, self.facts))
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  Hint: {self.hint}" if self.hint else self.message
+
+
+def _rebuild(kind: type[ScorelineError], message: str, hint: str | None, facts: dict[str, Any]) -> ScorelineError:
+    return kind(message, hint=hint, **facts)
+
+
+class Terminal(ScorelineError):
+    """The same call would fail again."""
+
+    exit_code = 1
+
+
+class Transient(ScorelineError):
+    """It may pass later: retry."""
+
+    exit_code = 75
+
+
+class UsageError(Terminal):
+    """The call itself is wrong."""
+
+    exit_code = 2
+
+
+class JobError(Terminal):
+    """The job's declaration cannot be used."""
+
+
+class MissingExtra(Terminal):
+    """A library that this job needs is not installed."""
+
+
+class InputMissing(Transient):
+    """The input of this partition is not there (yet)."""
+
+
+class InputChanged(Transient):
+    """An input file changed while it was being read."""
+
+
+class InputInvalid(Terminal):
+    """The input cannot be read as declared."""
+
+
+class RowsUnscorable(Terminal):
+    """Some rows can neither be scored nor filtered."""
+
+
+class LossyCast(Terminal):
+    """A value does not fit the declared output type."""
+
+
+class NotRowWise(Terminal):
+    """An expression looks at more than its own row."""
+
+
+class ConservationBroken(Terminal):
+    """Rows in are not rows scored + filtered + quarantined."""
+
+
+class ModelMissing(Terminal):
+    """There is no model at this place."""
+
+
+class ModelUntrusted(Terminal):
+    """This model is a pickle that nobody has trusted; loading it would run its code."""
+
+
+class ModelInvalid(Terminal):
+    """The model cannot score what the job declares."""
+
+
+class ModelFailed(Terminal):
+    """The model raised an error while scoring."""
+
+
+class OutputForeign(Terminal):
+    """The output path holds a file that Scoreline did not publish."""
+
+
+class StagingLost(Transient):
+    """Staged files of this run are gone."""
+
+
+class StorageUnfit(Terminal):
+    """This folder cannot hold what Scoreline must keep there."""
+
+
+class StorageFailed(Transient):
+    """The disk or its permissions stopped this run."""
+
+
+class Busy(Transient):
+    """Another run holds this partition."""
+
+
+class LeaseLost(Transient):
+    """This run's lease was taken over, so it may not publish."""
+
+
+class LedgerFailed(Transient):
+    """The ledger could not be read or written."""
+
+
+class WorkerDied(Transient):
+    """A worker process ended without a word."""
+
+
+class Cancelled(Transient):
+    """The run was cancelled before it was prepared; nothing was published."""

@@ -1,0 +1,238 @@
+"""Job: the declaration of what is scored, with what, into what. Frozen; everything else follows from it.
+
+It holds values only: no open file, no model in memory. Its scoring digest says whether two declarations score alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scoreline.errors import JobError
+from scoreline.features import Feature
+from scoreline.files import Files
+from scoreline.filters import Filter
+from scoreline.output import GIVEN, PREDICTION, PREFIX, Column
+from scoreline.partition import SLUG, Grid
+from scoreline.template import TIME_FIELDS
+
+DRIVER_FIELDS = ("job", "model_version", "model_digest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One batch-scoring job.
+
+    Args:
+        name: letters, digits and ``. _ -``; with identity parameters it is the job's key in the ledger.
+        partition: what one run scores: ``"month"``, ``"day"``, ``"2h"`` ... or ``"named"``.
+        source: the input files.
+        model: path of the model, relative to the job file's folder.
+        features: what the model reads, by name, computed after the filters.
+        output: the published columns, in order.
+        sinks: where predictions go.
+        derive: values computed before the filters, for filters, features and output columns.
+        filters: rules for rows that are left out on purpose.
+        row_id: an input column that identifies rows; by default rows are numbered.
+        data_tz: time zone of month and day bounds.
+        trust: folders, relative to the job file's, whose pickled models may be loaded; only their owner may be able
+            to write to them.
+
+    Raises:
+        JobError: a part is of the wrong kind.
+    """
+
+    name: str
+    partition: str
+    source: Files
+    model: str | Path
+    features: Sequence[Feature]
+    output: Sequence[Column]
+    sinks: Files | Sequence[Files]
+    derive: Sequence[Feature] = ()
+    filters: Sequence[Filter] = ()
+    row_id: str | None = None
+    data_tz: str = "UTC"
+    trust: Sequence[str | Path] = ()
+    identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Identity parameters, filled in where the job function is called."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sinks, Files):
+            object.__setattr__(self, "sinks", (self.sinks,))
+        for name, kind in _PARTS.items():
+            values = tuple(getattr(self, name))
+            object.__setattr__(self, name, values)
+            for value in values:
+                if not isinstance(value, kind):
+                    raise JobError(f"{name} holds {value!r}, which is no {_kind_name(kind)}")
+        if not isinstance(self.source, Files):
+            raise JobError(f"source is {self.source!r}, which is no Files")
+
+    @property
+    def key(self) -> str:
+        """The job in the ledger: its name, with identity parameters in brackets."""
+        inner = ",".join(f"{name}={value}" for name, value in self.identity)
+        return f"{self.name}[{inner}]" if inner else self.name
+
+    @property
+    def grid(self) -> Grid:
+        """How its data is cut into partitions."""
+        return Grid(self.partition, self.data_tz)
+
+    @property
+    def sink_files(self) -> tuple[Files, ...]:
+        """The sinks, always as a tuple."""
+        assert isinstance(self.sinks, tuple)
+        return self.sinks
+
+    @property
+    def path_values(self) -> dict[str, str]:
+        """Values of template fields that are known before the model is."""
+        return {"job": self.name, **dict(self.identity)}
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """Columns to read from the source: all that is used and not made."""
+        made: set[str] = set(GIVEN)
+        used: dict[str, None] = {self.row_id: None} if self.row_id else {}
+
+        def use(names: Iterable[str]) -> None:
+            used.update(dict.fromkeys(name for name in names if name not in made))
+
+        for feature in self.derive:
+            use(feature.columns)
+            made.add(feature.name)
+        for rule in self.filters:
+            use(rule.keep.meta.root_names())
+        for feature in self.features:
+            use(feature.columns)
+            if feature.columns != (feature.name,):
+                made.add(feature.name)
+        for column in self.output:
+            use(column.expr.meta.root_names())
+            if column.name not in used:
+                made.add(column.name)
+        return tuple(used)
+
+    @property
+    def scoring_digest(self) -> str:
+        """SHA-256 of everything declared that decides scored values; schedules, folders and limits do not."""
+        declared = {
+            "version": 1,
+            "partition": self.partition,
+            "data_tz": self.data_tz,
+            "source": self.source.declaration(),
+            "derive": [part.declaration() for part in self.derive],
+            "filters": [part.declaration() for part in self.filters],
+            "features": [part.declaration() for part in self.features],
+            "output": [part.declaration() for part in self.output],
+            "row_id": self.row_id,
+            "model": str(self.model),
+        }
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
+
+
+_PARTS: dict[str, type] = {
+    "features": Feature,
+    "derive": Feature,
+    "filters": Filter,
+    "output": Column,
+    "sinks": Files,
+    "trust": (str, Path),  # type: ignore[dict-item]
+}
+
+
+def _kind_name(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(one.__name__ for one in kinds)
+
+
+def lint(job: Job) -> list[str]:
+    """What is wrong with a declaration, in sentences that say what to do; empty when nothing is."""
+    return [finding for check in _CHECKS for finding in check(job)]
+
+
+def require_sound(job: Job) -> None:
+    """Refuses a job that `lint` finds fault with.
+
+    Raises:
+        JobError: with all findings.
+    """
+    findings = lint(job)
+    if findings:
+        raise JobError(
+            f"job {job.name!r} cannot run:\n" + "\n".join(f"  - {finding}" for finding in findings),
+            hint="mend the job file, then: scoreline check JOB",
+        )
+
+
+def _check_name(job: Job) -> Iterator[str]:
+    if not SLUG.match(job.name) or "=" in job.name:
+        yield f"the name {job.name!r} cannot stand in paths; use letters, digits and . _ -"
+
+
+def _check_names_unique(job: Job) -> Iterator[str]:
+    for part in ("derive", "features", "filters", "output"):
+        names = [value.name for value in getattr(job, part)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{part} declares {name!r} twice; give each its own name"
+        for name in names:
+            if name.startswith(PREFIX) or not name:
+                yield f"{part} declares {name!r}; names are not empty and do not begin with {PREFIX!r}"
+
+
+def _check_parts_present(job: Job) -> Iterator[str]:
+    if not job.features:
+        yield "features is empty; a model needs at least one"
+    if not job.sink_files:
+        yield "sinks is empty; name where predictions go, such as Files('{yyyy}-{mm}.parquet', under='predictions')"
+    if not any(PREDICTION in column.expr.meta.root_names() for column in job.output):
+        yield "output has no prediction; add prediction('predicted_...')"
+
+
+def _check_paths(job: Job) -> Iterator[str]:
+    known = {*TIME_FIELDS, *dict(job.identity), *DRIVER_FIELDS}
+    for role, files in [("source", job.source), *(("sinks", sink) for sink in job.sink_files)]:
+        fields = files.template.fields
+        for name in sorted(fields - known):
+            yield (
+                f"the path {files.path!r} in {role} has the field {{{name}}}; known are partition fields, "
+                f"{', '.join(DRIVER_FIELDS)} and parameters marked Annotated[..., Identity]"
+            )
+        if role == "source" and fields & {"model_version", "model_digest"}:
+            yield f"the path {files.path!r} in source names the model; only sinks can"
+        if not _tells_partitions_apart(fields, job.partition):
+            yield f"the path {files.path!r} in {role} is the same for several partitions; add {{slug}}"
+
+
+def _check_slots(job: Job) -> Iterator[str]:
+    for files in job.sink_files:
+        if files.template.has_wildcard:
+            yield f"the path {files.path!r} in sinks has a wildcard; a slot has one path"
+        place = f"{files.under}/{files.path}"
+        for name, value in job.identity:
+            if name not in files.template.fields and value not in place:
+                yield f"the path {files.path!r} in sinks is the same for every {name}; add {{{name}}}"
+
+
+def _tells_partitions_apart(fields: frozenset[str], grid: str) -> bool:
+    month = "yyyy" in fields and bool(fields & {"mm", "m"})
+    day = month and bool(fields & {"dd", "d"})
+    hour = day and bool(fields & {"hh", "h"})
+    enough = {"month": month, "day": day, "named": False}.get(grid, hour)
+    return enough or bool(fields & {"slug", "start", "end"})
+
+
+def _check_sinks_apart(job: Job) -> Iterator[str]:
+    places = [(str(files.under), files.path) for files in job.sink_files]
+    if len(set(places)) < len(places):
+        yield "two sinks have the same path; each needs its own"
+    if (str(job.source.under), job.source.path) in places:
+        yield "a sink has the path of the source; predictions would replace the input"
+
+
+_CHECKS = (_check_name, _check_names_unique, _check_parts_present, _check_paths, _check_slots, _check_sinks_apart)

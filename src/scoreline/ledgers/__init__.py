@@ -1,0 +1,1 @@
+"""Ledgers: runs, claims and receipts, in memory or in SQLite."""

@@ -1,0 +1,275 @@
+"""A ledger in one SQLite file, for all processes of one host.
+
+Leases are measured by the host's boot clock, which nobody can set and which a reboot invalidates: after one, no owner
+lives. Every change is one immediate transaction, because a transaction that reads first and writes later can lose an
+update. Network file systems are refused: SQLite's locks do not hold there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from scoreline.errors import Busy, LeaseLost, LedgerFailed, StorageUnfit
+from scoreline.owner import Owner, boot_clock, boot_id
+from scoreline.record import (
+    ABANDONED,
+    ENDED,
+    NEXT_STATES,
+    PREPARED,
+    RUNNING,
+    Claim,
+    Holder,
+    Lease,
+    NewRun,
+    Prepared,
+    RunHandle,
+    RunRecord,
+)
+
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
+_TIMEOUT_SECONDS = 30.0
+_COLUMNS = "run_id, job, partition, state, reason, token, started_at, updated_at, facts, prepared"
+
+_CLAIM = """
+INSERT INTO leases (job, partition, token, run_id, owner, boot, expires)
+VALUES (:job, :partition, 1, :run_id, :owner, :boot, :expires)
+ON CONFLICT (job, partition) DO UPDATE SET
+    token = token + 1, run_id = excluded.run_id, owner = excluded.owner, boot = excluded.boot,
+    expires = excluded.expires
+WHERE leases.run_id IS NULL OR leases.boot <> excluded.boot OR leases.expires <= :now OR leases.token = :takeover
+RETURNING token
+"""
+
+_RECORD = """
+UPDATE runs SET state = :state, facts = :facts, prepared = :prepared, updated_at = :at
+WHERE run_id = :run_id AND state = :before
+"""
+
+
+class SqliteLedger:
+    """Implements `scoreline.abc.Ledger` over one file; threads and processes of a host share it.
+
+    Args:
+        path: the database file; its folder is made.
+        clock: seconds since boot; a test may hold it still.
+
+    Raises:
+        StorageUnfit: the file would lie on a network file system, or was written by a newer Scoreline.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = boot_clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._boot = boot_id()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_network(path.parent)
+        self.id = self._migrate()
+
+    def claim(self, new: NewRun, lease: Lease, takeover: int | None = None) -> Claim:
+        """See `scoreline.abc.Ledger.claim`."""
+        with self._transaction() as db:
+            values = self._lease_values(lease) | {"job": new.job, "partition": new.partition}
+            row = db.execute(_CLAIM, values | {"run_id": new.run_id, "takeover": takeover}).fetchone()
+            if row is None:
+                holder = self._holder(db, new.job, new.partition)
+                raise Busy(f"{new.job} {new.partition} is busy: {holder}", holder=holder)
+            token: int = row[0]
+            where = "job = ? AND partition = ? AND state = ?"
+            db.execute(
+                f"UPDATE runs SET state = ?, updated_at = ? WHERE {where}",  # noqa: S608 - constant text
+                (ABANDONED, _now(), new.job, new.partition, RUNNING),
+            )
+            prepared = _select(db, where, (new.job, new.partition, PREPARED), 1)
+            if prepared:
+                run_id = prepared[0].run_id
+                db.execute(
+                    "UPDATE leases SET run_id = ? WHERE job = ? AND partition = ?", (run_id, new.job, new.partition)
+                )
+                db.execute("UPDATE runs SET token = ? WHERE run_id = ?", (token, run_id))
+                return Claim(RunHandle(run_id, token, new.job, new.partition), prepared[0])
+            db.execute(
+                f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '[]')",  # noqa: S608 - constant text
+                (new.run_id, new.job, new.partition, RUNNING, new.reason, token, _now(), _now(), json.dumps(new.facts)),
+            )
+            return Claim(RunHandle(new.run_id, token, new.job, new.partition))
+
+    def renew(self, handle: RunHandle, lease: Lease) -> None:
+        """See `scoreline.abc.Ledger.renew`."""
+        with self._transaction() as db:
+            changed = db.execute(
+                "UPDATE leases SET owner = :owner, boot = :boot, expires = :expires "
+                "WHERE job = :job AND partition = :partition AND token = :token AND run_id = :run_id",
+                self._lease_values(lease) | handle.to_dict(),
+            ).rowcount
+            if not changed:
+                raise _lost(handle)
+
+    def record(
+        self,
+        handle: RunHandle,
+        state: str,
+        facts: dict[str, Any] | None = None,
+        prepared: Sequence[Prepared] = (),
+    ) -> None:
+        """See `scoreline.abc.Ledger.record`."""
+        with self._transaction() as db:
+            self._require_held(db, handle)
+            run = _select(db, "run_id = ?", (handle.run_id,), 1)[0]
+            if state not in NEXT_STATES.get(run.state, ()):
+                raise LeaseLost(f"run {run.run_id} is {run.state} and cannot become {state}")
+            receipts = tuple(prepared) or run.prepared
+            values = {
+                "state": state,
+                "before": run.state,
+                "run_id": run.run_id,
+                "at": _now(),
+                "facts": json.dumps(run.facts | (facts or {})),
+                "prepared": json.dumps([asdict(receipt) for receipt in receipts]),
+            }
+            db.execute(_RECORD, values)
+            if state in ENDED:
+                db.execute(
+                    "UPDATE leases SET run_id = NULL WHERE job = ? AND partition = ?", (handle.job, handle.partition)
+                )
+
+    def runs(self, job: str | None = None, partition: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """See `scoreline.abc.Ledger.runs`."""
+        with self._connection() as db:
+            where = "(?1 IS NULL OR job = ?1) AND (?2 IS NULL OR partition = ?2)"
+            return _select(db, where, (job, partition), limit)
+
+    def holder(self, job: str, partition: str) -> Holder | None:
+        """See `scoreline.abc.Ledger.holder`."""
+        with self._connection() as db:
+            return self._holder(db, job, partition)
+
+    def _holder(self, db: sqlite3.Connection, job: str, partition: str) -> Holder | None:
+        row = db.execute(
+            "SELECT run_id, token, owner, expires FROM leases "
+            "WHERE job = ? AND partition = ? AND run_id IS NOT NULL AND boot = ? AND expires > ?",
+            (job, partition, self._boot, self._clock()),
+        ).fetchone()
+        if row is None:
+            return None
+        owner = json.loads(row[2])
+        return Holder(row[0], row[1], Owner(**owner) if owner else None, row[3] - self._clock())
+
+    def _lease_values(self, lease: Lease) -> dict[str, Any]:
+        now = self._clock()
+        owner = json.dumps(lease.owner.to_dict() if lease.owner else None)
+        return {"owner": owner, "boot": self._boot, "now": now, "expires": now + lease.seconds}
+
+    def _require_held(self, db: sqlite3.Connection, handle: RunHandle) -> None:
+        held = db.execute(
+            "SELECT 1 FROM leases WHERE job = :job AND partition = :partition AND token = :token AND run_id = :run_id",
+            handle.to_dict(),
+        ).fetchone()
+        if held is None:
+            raise _lost(handle)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # A connection per call: calls are few, and threads and forks cannot share one by mistake.
+        try:
+            with closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                yield db
+        except sqlite3.Error as error:
+            raise LedgerFailed(
+                f"the ledger {self.path} cannot be used: {error}",
+                hint="check the disk's space and the folder's permissions, then run the same command again",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    def _migrate(self) -> str:
+        scripts = sorted(
+            (entry.name, entry.read_text("utf-8"))
+            for entry in resources.files("scoreline.ledgers").joinpath("migrations").iterdir()
+            if entry.name.endswith(".sql")
+        )
+        with self._connection() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] == len(scripts):
+                return str(db.execute("SELECT id FROM ledger").fetchone()[0])
+        with self._transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(scripts):
+                raise StorageUnfit(f"the ledger {self.path} was written by a newer Scoreline", hint="upgrade Scoreline")
+            for _, script in scripts[version:]:
+                for statement in _statements(script):
+                    db.execute(statement)
+            if version == 0:
+                db.execute("INSERT INTO ledger (id) VALUES (?)", (uuid.uuid4().hex,))
+            db.execute(f"PRAGMA user_version = {len(scripts)}")
+            return str(db.execute("SELECT id FROM ledger").fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would end the open transaction, so statements run one by one.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _select(db: sqlite3.Connection, where: str, values: Sequence[Any], limit: int) -> list[RunRecord]:
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {where} ORDER BY sequence DESC LIMIT {int(limit)}",  # noqa: S608 - constant text
+        values,
+    )
+    return [
+        RunRecord(*row[:8], facts=json.loads(row[8]), prepared=tuple(Prepared(**one) for one in json.loads(row[9])))
+        for row in rows
+    ]
+
+
+def _lost(handle: RunHandle) -> LeaseLost:
+    return LeaseLost(
+        f"run {handle.run_id} does not hold {handle.job} {handle.partition} any more",
+        hint="another run has taken over; scoreline status JOB shows it",
+    )
+
+
+def _refuse_network(folder: Path) -> None:
+    kind = _file_system(folder.resolve())
+    if kind in _NETWORK:
+        raise StorageUnfit(
+            f"{folder} lies on a network file system ({kind}), where SQLite's locks do not hold",
+            hint="set SCORELINE_HOME to a folder on a local disk",
+        )
+
+
+def _file_system(folder: Path) -> str:
+    """Type of the file system that holds ``folder``, by the longest mount point above it."""
+    best, kind = "", ""
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split()[4].replace("\\040", " ")
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, right.split()[0]
+    return kind
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

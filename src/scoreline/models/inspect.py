@@ -1,0 +1,48 @@
+"""Looking into a pickle without running it: which classes and functions it would call."""
+
+from __future__ import annotations
+
+import pickletools
+from pathlib import Path
+
+_STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"}
+_PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
+_GETS = {"GET", "BINGET", "LONG_BINGET"}
+
+
+def pickled_names(path: Path) -> tuple[list[str], bool]:
+    """Dotted names that unpickling a file would import.
+
+    Returns:
+        (sorted names, whether the whole pickle could be read; joblib's files with arrays inside cannot).
+    """
+    reader = _Names()
+    try:
+        with path.open("rb") as handle:
+            for opcode, argument, _ in pickletools.genops(handle):
+                reader.step(opcode.name, str(argument))
+    except (ValueError, UnicodeDecodeError, IndexError, EOFError):
+        return sorted(reader.found), False
+    return sorted(reader.found), True
+
+
+class _Names:
+    """Follows the texts on a pickle's stack as far as names are made of them."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+        self._texts: list[str] = []
+        self._memo: dict[int, str] = {}
+
+    def step(self, opcode: str, argument: str) -> None:
+        if opcode == "GLOBAL":
+            self.found.add(argument.replace(" ", "."))
+        elif opcode == "STACK_GLOBAL":
+            self.found.add(".".join(self._texts[-2:]))
+        elif opcode in _STRINGS:
+            self._texts.append(argument)
+        elif opcode in _GETS:
+            self._texts.append(self._memo.get(int(argument), ""))
+        elif opcode in _PUTS or opcode == "MEMOIZE":
+            place = len(self._memo) if opcode == "MEMOIZE" else int(argument)
+            self._memo[place] = self._texts[-1] if self._texts else ""

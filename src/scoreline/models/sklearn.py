@@ -1,0 +1,286 @@
+"""Pickled scikit-learn models: the pair (DictVectorizer, estimator), and pipelines.
+
+Only this file imports scikit-learn, and only when a model is loaded. It never decides about trust: what it is given
+is loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from scoreline.abc import Model, Parity, Predictions
+from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
+
+_RECORDS_AT_ONCE = 32_768
+_DENSE_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class PickledModel:
+    """Implements `scoreline.abc.ModelFile`: a pickle in Scoreline's home, pinned by its digest.
+
+    Args:
+        path: the kept file.
+        digest: SHA-256 of its bytes; checked on the very bytes that are loaded.
+    """
+
+    path: str
+    digest: str
+
+    def load(self, features: Sequence[str]) -> Model:
+        """See `scoreline.abc.ModelFile.load`."""
+        return _load(self.path, self.digest, tuple(features))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: str, digest: str, features: tuple[str, ...]) -> Model:
+    content = Path(path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ModelInvalid(
+            f"the kept model {path} was changed: it is not {digest[:12]} any more", hint=f"remove {path}"
+        )
+    loaded, notes = _unpickle(content, path)
+    return adapt(loaded, features, {"digest": digest, "bytes": len(content), "warnings": notes})
+
+
+def _unpickle(content: bytes, path: str) -> tuple[Any, list[str]]:
+    try:
+        import joblib
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(
+            "scikit-learn is not installed, and the model needs it", hint="pip install 'scoreline[sklearn]'"
+        ) from error
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            loaded = joblib.load(io.BytesIO(content))
+        except ModuleNotFoundError as error:
+            raise ModelInvalid(
+                f"the model {path} needs the module {error.name!r}", hint=f"install what provides {error.name!r}"
+            ) from error
+        except Exception as error:
+            raise ModelInvalid(
+                f"the model {path} cannot be unpickled: {type(error).__name__}: {error}",
+                hint="it is damaged, or was made by a library version that this one cannot read",
+            ) from error
+    versions = [str(one.message).split(". ", 1)[0] for one in caught if "Inconsistent" in one.category.__name__]
+    return loaded, sorted(set(versions))
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What a trusted pickle holds, whatever the features of a job: it is loaded for this."""
+    loaded, notes = _unpickle(path.read_bytes(), str(path))
+    parts = loaded if isinstance(loaded, tuple) else (loaded,)
+    facts: dict[str, Any] = {"kind": " + ".join(_name(part) for part in parts), "warnings": notes}
+    for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
+        if hasattr(part, "vocabulary_"):
+            prefixes = (name.split(part.separator, 1)[0] for name in part.vocabulary_)
+            return facts | {"vocabulary": len(part.vocabulary_), "inputs": list(dict.fromkeys(prefixes))}
+    names = getattr(loaded, "feature_names_in_", None)
+    return facts if names is None else facts | {"inputs": [str(name) for name in names]}
+
+
+def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Model:
+    """The model that an unpickled object is.
+
+    Args:
+        loaded: the pair (DictVectorizer, estimator), a pipeline, or an estimator.
+        features: names of the job's features, in order.
+        facts: what else ``describe`` says.
+
+    Raises:
+        ModelInvalid: it cannot predict, or not from these features.
+    """
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
+        vectorizer, estimator = loaded
+        return DictModel(vectorizer, _predictor(estimator), features, facts)
+    if isinstance(loaded, Pipeline) and isinstance(loaded.steps[0][1], DictVectorizer) and len(loaded.steps) > 1:
+        return DictModel(loaded.steps[0][1], _predictor(loaded[1:]), features, facts)
+    return FrameModel(_predictor(loaded), features, facts)
+
+
+def _predictor(estimator: Any) -> Any:
+    if not callable(getattr(estimator, "predict", None)):
+        raise ModelInvalid(
+            f"the model is a {type(estimator).__name__}, which cannot predict",
+            hint="pickle the pair (DictVectorizer, estimator), or a pipeline",
+        )
+    return estimator
+
+
+@dataclass(frozen=True)
+class DictModel:
+    """A DictVectorizer and what follows it, fed with one dictionary per row, as the model was trained."""
+
+    vectorizer: Any
+    estimator: Any
+    inputs: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lookup.require_complete()
+
+    def predict(self, features: pl.DataFrame) -> Predictions:
+        """See `scoreline.abc.Model.predict`."""
+        unseen = self._lookup.unseen(features)
+        parts = [_call(self.estimator, self.matrix(part)) for part in _slices(features, self._rows_at_once)]
+        return Predictions(_joined(parts), unseen)
+
+    def matrix(self, features: pl.DataFrame) -> Matrix:
+        """What the vectorizer itself makes of (rows, inputs): (rows, vocabulary)."""
+        try:
+            return self.vectorizer.transform(features.select(self.inputs).to_dicts())
+        except (TypeError, ValueError) as error:
+            raise ModelFailed(f"the model's DictVectorizer refused the features: {error}") from error
+
+    def accelerated(self) -> Model | None:
+        """See `scoreline.abc.Model.accelerated`."""
+        return DictLookup(self._lookup, functools.partial(_call, self.estimator), self.facts)
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
+        assert isinstance(candidate, DictLookup)
+        tried = with_edges(features.select(self.inputs))
+        difference = compare_matrices(self.matrix(tried), candidate.lookup.matrix(tried))
+        if difference:
+            return Parity(False, tried.height, float("nan"), difference)
+        mine, theirs = self.predict(features).values, candidate.predict(features).values
+        same = mine.equals(theirs, null_equal=True)
+        gap = (mine - theirs).abs().max() if mine.dtype.is_numeric() else None
+        return Parity(
+            same,
+            tried.height,
+            float(gap) if isinstance(gap, int | float) else 0.0 if same else float("nan"),
+            "same matrix and same predictions" if same else "same matrix, but other predictions",
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """See `scoreline.abc.Model.describe`."""
+        return {
+            "kind": f"DictVectorizer + {_name(self.estimator)}",
+            "inputs": list(self.inputs),
+            "vocabulary": len(self.vectorizer.vocabulary_),
+            **self.facts,
+        }
+
+    @functools.cached_property
+    def _lookup(self) -> VocabularyLookup:
+        return VocabularyLookup.of(self.vectorizer, self.inputs, self._rows_at_once)
+
+    @property
+    def _rows_at_once(self) -> int:
+        # A dense vectorizer makes a row of the vocabulary's length for every trip.
+        if self.vectorizer.sparse:
+            return _RECORDS_AT_ONCE
+        return max(1, min(_RECORDS_AT_ONCE, _DENSE_BYTES // (8 * max(1, len(self.vectorizer.vocabulary_)))))
+
+
+@dataclass(frozen=True)
+class FrameModel:
+    """Any other estimator or pipeline, fed with a pandas frame of named columns, or an array in declared order."""
+
+    estimator: Any
+    inputs: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        wanted = self._names
+        missing = sorted(set(wanted or ()) - set(self.inputs))
+        if missing:
+            raise ModelInvalid(
+                f"the model reads {', '.join(map(repr, missing))}, which the job's features do not declare",
+                hint=f"the model's features are {', '.join(wanted or ())}",
+            )
+        count = getattr(self.estimator, "n_features_in_", None)
+        if wanted is None and count is not None and count != len(self.inputs):
+            raise ModelInvalid(
+                f"the model reads {count} features by position, the job declares {len(self.inputs)}",
+                hint="declare the features that it was trained on, in that order",
+            )
+
+    def predict(self, features: pl.DataFrame) -> Predictions:
+        """See `scoreline.abc.Model.predict`."""
+        if self._names is not None:
+            return Predictions(_joined([_call(self.estimator, _pandas(features.select(self._names)))]))
+        text = [name for name in self.inputs if not features.schema[name].is_numeric()]
+        if text:
+            raise ModelInvalid(
+                f"the model reads features by position, and {', '.join(map(repr, text))} is not numeric",
+                hint="train it on a frame with named columns",
+            )
+        return Predictions(_joined([_call(self.estimator, features.select(self.inputs).to_numpy())]))
+
+    def accelerated(self) -> Model | None:
+        """See `scoreline.abc.Model.accelerated`: there is none yet."""
+        return None
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """See `scoreline.abc.Model.parity`."""
+        mine, theirs = self.predict(features).values, candidate.predict(features).values
+        same = mine.equals(theirs, null_equal=True)
+        return Parity(same, features.height, 0.0 if same else float("nan"), "same predictions" if same else "others")
+
+    def describe(self) -> dict[str, Any]:
+        """See `scoreline.abc.Model.describe`."""
+        return {"kind": _name(self.estimator), "inputs": list(self._names or self.inputs), **self.facts}
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        names = getattr(self.estimator, "feature_names_in_", None)
+        return None if names is None else tuple(str(name) for name in names)
+
+
+def _pandas(features: pl.DataFrame) -> Any:
+    try:
+        import pandas as pd  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(
+            "pandas is not installed, and a model with named columns needs it", hint="pip install 'scoreline[sklearn]'"
+        ) from error
+    return features.to_pandas()
+
+
+def _call(estimator: Any, matrix: Any) -> pl.Series:
+    rows = matrix.shape[0]
+    try:
+        values = estimator.predict(matrix)
+    except Exception as error:
+        raise ModelFailed(
+            f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
+            hint="look for missing or infinite values in the features: scoreline run ... --limit 1000 --preview",
+        ) from error
+    shape = tuple(values.shape)
+    if len(shape) == 2 and shape[1] == 1:
+        values = values.ravel()
+    if tuple(values.shape) != (rows,):
+        raise ModelInvalid(
+            f"the model made predictions of shape {shape} for {rows} rows", hint="one value per row is needed"
+        )
+    return pl.Series("prediction", values if values.dtype.kind not in "OU" else values.tolist())
+
+
+def _slices(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
+    return [frame[start : start + rows] for start in range(0, frame.height, rows)]
+
+
+def _joined(parts: list[pl.Series]) -> pl.Series:
+    return pl.concat(parts) if len(parts) > 1 else parts[0]
+
+
+def _name(estimator: Any) -> str:
+    steps = getattr(estimator, "steps", None)
+    return " + ".join(type(step).__name__ for _, step in steps) if steps else type(estimator).__name__

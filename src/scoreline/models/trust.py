@@ -1,0 +1,108 @@
+"""Trust: which pickled models may be loaded. A pickle runs code, so the default answer is no.
+
+Trusted is a digest that somebody has named (recorded with who and when), or a file in a folder that the job names and
+that nobody but its owner can write to.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The digests that were trusted in one home, and the folders that one job trusts.
+
+    Args:
+        home: Scoreline's folder; the record is its ``trusted.jsonl``.
+        folders: absolute folders that the job names.
+    """
+
+    home: Path
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def record(self) -> Path:
+        """One JSON object a line: digest, path, by, host, at."""
+        return self.home / "trusted.jsonl"
+
+    def add(self, digest: str, path: Path) -> dict[str, str]:
+        """Trusts a digest, for good; returns the recorded entry."""
+        entry = {
+            "digest": digest,
+            "path": str(path),
+            "by": _user(),
+            "host": socket.gethostname(),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(entry) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        return entry
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All that was trusted, oldest first."""
+        try:
+            lines = self.record.read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines if line.strip()]
+
+    def reason(self, digest: str, path: Path) -> str | None:
+        """Why this model may be loaded, None when it may not."""
+        for entry in self.entries():
+            if entry["digest"] == digest:
+                return f"digest trusted by {entry['by']} at {entry['at']}"
+        for folder in self.folders:
+            if path.resolve().is_relative_to(folder.resolve()) and not writable_by_others(path, folder):
+                return f"lies in {folder}, which the job trusts"
+        return None
+
+    def refusal(self, path: Path) -> str:
+        """What stands against trusting a file by its folder, '' when no folder was named for it."""
+        for folder in self.folders:
+            if path.resolve().is_relative_to(folder.resolve()):
+                return f"others can write to {', '.join(writable_by_others(path, folder))}"
+        return ""
+
+
+def writable_by_others(path: Path, folder: Path) -> list[str]:
+    """Which of ``path``, its folders up to ``folder``, and the folders above can be changed by another user.
+
+    A folder above with the sticky bit (such as /tmp) is no danger: others cannot replace what is inside.
+    """
+    resolved, top = path.resolve(), folder.resolve()
+    found = []
+    for place in (resolved, *resolved.parents):
+        facts = place.stat()
+        above = not place.is_relative_to(top)
+        shielded = above and bool(facts.st_mode & stat.S_ISVTX)
+        if (facts.st_mode & _OTHERS_WRITE and not shielded) or facts.st_uid not in {0, os.getuid()}:
+            found.append(str(place))
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def folders_of(base: Path, names: Sequence[str | Path]) -> tuple[Path, ...]:
+    """The job's trusted folders, relative names taken from ``base``."""
+    return tuple(base / name for name in names)

@@ -1,0 +1,79 @@
+"""Progress as plain lines, for logs and pipes: one at the start and the end, and one every few seconds between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from scoreline.abc import Event
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        rows: rows of the partition.
+        splits: splits of the partition.
+        rows_done: rows of the splits that have ended.
+        splits_done: their number.
+        began: monotonic seconds at the plan.
+    """
+
+    rows: int = 0
+    splits: int = 0
+    rows_done: int = 0
+    splits_done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, rows: int) -> None:
+        """One more split has ended."""
+        self.rows_done += rows
+        self.splits_done += 1
+
+    def sentence(self) -> str:
+        """Splits, rows per second, and the time left by the rate so far."""
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        rate = self.rows_done / seconds
+        left = (self.rows - self.rows_done) / rate if rate else 0.0
+        return (
+            f"{self.splits_done}/{self.splits} splits, {self.rows_done:,} of {self.rows:,} rows, "
+            f"{rate:,.0f} rows/s, {left:.0f} s left"
+        )
+
+
+@dataclass
+class ProgressLines:
+    """Implements `scoreline.abc.Observer` by writing lines.
+
+    Args:
+        stream: where to.
+        every: seconds between two lines.
+        clock: monotonic seconds.
+    """
+
+    stream: TextIO
+    every: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _progress: Progress = field(default_factory=Progress, repr=False)
+    _last: float = field(default=0.0, repr=False)
+
+    def on(self, event: Event) -> None:
+        """See `scoreline.abc.Observer.on`."""
+        handle = event.handle
+        if event.kind == "opened":
+            self._say(f"{handle.job} {handle.partition}: run {handle.run_id} ({event.facts['reason']})")
+        elif event.kind == "planned":
+            self._progress = Progress(event.facts["rows"], event.facts["splits"])
+            self._last = self.clock()
+        elif event.kind == "split":
+            self._progress.add(event.facts["report"].counts.rows_in)
+            if self.clock() - self._last >= self.every:
+                self._last = self.clock()
+                self._say(f"{handle.job} {handle.partition}: {self._progress.sentence()}")
+
+    def _say(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()

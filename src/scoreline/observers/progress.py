@@ -1,0 +1,50 @@
+"""Progress as a live bar, for terminals: splits, rows per second, time left."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from scoreline.abc import Event
+from scoreline.observers.lines import Progress
+
+
+class ProgressBar:
+    """Implements `scoreline.abc.Observer` with a bar of the library rich.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._progress = Progress()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def on(self, event: Event) -> None:
+        """See `scoreline.abc.Observer.on`."""
+        if event.kind == "opened":
+            self._start(f"{event.handle.job} {event.handle.partition}")
+        elif self._bar is None:
+            return
+        elif event.kind == "planned":
+            self._progress = Progress(event.facts["rows"], event.facts["splits"])
+            self._bar.update(self._task, total=max(event.facts["rows"], 1), text=self._progress.sentence())
+        elif event.kind == "split":
+            self._progress.add(event.facts["report"].counts.rows_in)
+            self._bar.update(self._task, completed=self._progress.rows_done, text=self._progress.sentence())
+        elif event.kind == "prepared":
+            self._bar.update(self._task, text="publishing")
+        elif event.kind == "ended":
+            self._bar.stop()
+            self._bar = None
+
+    def _start(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}")
+        self._bar = Bar(*columns, console=Console(file=self._stream), transient=True)
+        self._task = self._bar.add_task(title, total=None, text="reading the plan")
+        self._bar.start()

@@ -1,0 +1,120 @@
+"""Output column: one declared column of the published predictions, with its name, type and origin.
+
+Columns are evaluated in declaration order over the input columns, the derived features and the columns before them,
+so ``diff`` may use ``predicted_duration``. It must not know how rows are read or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from scoreline.casts import exactly
+from scoreline.errors import InputInvalid, JobError
+from scoreline.features import canonical
+
+PREFIX = "scoreline."
+ROW_ID, PREDICTION = PREFIX + "row_id", PREFIX + "prediction"
+MODEL_VERSION, RUN_ID, SCORED_AT = PREFIX + "model_version", PREFIX + "run_id", PREFIX + "scored_at"
+PARTITION = PREFIX + "partition"
+GIVEN = (ROW_ID, PREDICTION, MODEL_VERSION, RUN_ID, SCORED_AT, PARTITION)
+
+UTC_INSTANT = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One output column.
+
+    Attributes:
+        name: its name in the published data.
+        dtype: its Polars type; values that do not fit exactly fail the run.
+        expr: where its values come from.
+        volatile: differs between runs of the same input; left out of the content digest.
+    """
+
+    name: str
+    dtype: pl.DataType
+    expr: pl.Expr
+    volatile: bool = False
+
+    def __post_init__(self) -> None:
+        canonical(self.expr)
+        dtype = self.dtype() if isinstance(self.dtype, type) else self.dtype
+        if dtype.is_nested() or dtype in {pl.Object, pl.Unknown}:
+            raise JobError(f"output column {self.name!r} cannot have the type {dtype}", hint="use a flat type")
+        object.__setattr__(self, "dtype", dtype)
+
+    def declaration(self) -> dict[str, Any]:
+        """Canonical form for digests."""
+        return {"name": self.name, "dtype": str(self.dtype), "expr": canonical(self.expr)}
+
+
+DType = pl.DataType | type[pl.DataType]
+
+
+def passthrough(name: str, dtype: DType, column: str | None = None) -> Column:
+    """An input column (or derived feature) as it is, under ``name``."""
+    return Column(name, dtype, pl.col(column or name))  # type: ignore[arg-type]
+
+
+def computed(name: str, expr: pl.Expr, dtype: DType = pl.Float64) -> Column:
+    """An expression over input columns, derived features and earlier output columns."""
+    return Column(name, dtype, expr)  # type: ignore[arg-type]
+
+
+def prediction(name: str = "prediction", dtype: DType = pl.Float64) -> Column:
+    """What the model predicts."""
+    return Column(name, dtype, pl.col(PREDICTION))  # type: ignore[arg-type]
+
+
+def row_id(name: str = "row_id") -> Column:
+    """The row's id: the job's declared id column, else ``<slug>_<file ordinal>-<row number in the input>``."""
+    return Column(name, pl.String(), pl.col(ROW_ID))
+
+
+def partition_slug(name: str = "partition") -> Column:
+    """The slug of the partition that the row belongs to."""
+    return Column(name, pl.String(), pl.col(PARTITION))
+
+
+def model_version(name: str = "model_version") -> Column:
+    """The model's version: 12 hex digits of its digest, or what its store calls it."""
+    return Column(name, pl.String(), pl.col(MODEL_VERSION))
+
+
+def run_id(name: str = "run_id") -> Column:
+    """The run that made the row (volatile)."""
+    return Column(name, pl.String(), pl.col(RUN_ID), volatile=True)
+
+
+def scored_at(name: str = "prediction_timestamp") -> Column:
+    """When the run began, one instant for all its rows, in UTC (volatile)."""
+    return Column(name, UTC_INSTANT, pl.col(SCORED_AT), volatile=True)
+
+
+def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """The declared columns of ``frame``, in order, in exactly their types.
+
+    Args:
+        frame: (rows, input columns + derived features + the given columns of `GIVEN`).
+        columns: the output declaration.
+
+    Raises:
+        LossyCast: a value does not fit its declared type.
+        InputInvalid: an expression cannot be evaluated on these types.
+    """
+    made: dict[str, pl.Series] = {}
+    for column in columns:
+        try:
+            values = frame.select(column.expr.alias(column.name)).to_series()
+        except pl.exceptions.PolarsError as error:
+            raise InputInvalid(f"output column {column.name!r} cannot be computed: {error}") from error
+        if values.len() != frame.height and values.len() == 1:
+            values = values.new_from_index(0, frame.height)
+        made[column.name] = exactly(values, column.dtype)
+        frame = frame.with_columns(made[column.name])
+    return pl.DataFrame(list(made.values()))

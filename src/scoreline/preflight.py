@@ -1,0 +1,91 @@
+"""Preflight: what is shown on a run's first rows before all of them are scored.
+
+Every declared expression looks at its own row only, and an accelerated model agrees with its original. A run does this
+each time, because data and models change; ``check`` does it without a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from scoreline.abc import Model, Parity, Source
+from scoreline.job import Job
+from scoreline.output import shape
+from scoreline.rowwise import require_row_wise
+from scoreline.score import Constants, add_features, keep, numbered, with_given
+from scoreline.splits import Split
+
+SAMPLE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What preflight found.
+
+    Attributes:
+        rows: rows of the sample that the filters kept.
+        parity: of the accelerated form; None when there is none, or no row to compare.
+    """
+
+    rows: int
+    parity: Parity | None
+
+    @property
+    def accelerate(self) -> bool:
+        """True when an accelerated form may be used."""
+        return self.parity is not None and self.parity.agrees
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, for the ledger."""
+        return {"rows": self.rows, "accelerated": self.accelerate, "parity": self.parity and asdict(self.parity)}
+
+
+def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:
+    """The first rows of a partition, None when it has none."""
+    for split in splits:
+        for batch in source.read(split, columns):
+            return batch.frame.head(SAMPLE_ROWS)
+    return None
+
+
+def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
+    """Checks the job's expressions, and the model's accelerated form, on real rows.
+
+    Args:
+        job: the declaration.
+        model: the original.
+        sample: (rows, input columns), the first of the partition.
+        split: where they come from.
+        constants: of the run.
+
+    Raises:
+        NotRowWise: an expression looks at more than its own row.
+        ScorelineError: the rows cannot be evaluated, as in a run.
+    """
+    rows = numbered(sample, 0)
+
+    def before_filters(frame: pl.DataFrame) -> pl.DataFrame:
+        made = add_features(frame, job.derive, split)
+        derived = [pl.col(feature.name) for feature in job.derive]
+        return made.select(derived + [rule.keep.alias(f"filter {rule.name}") for rule in job.filters])
+
+    require_row_wise(before_filters, rows)
+    kept, _ = keep(add_features(rows, job.derive, split), job.filters, split)
+    if not kept.height:
+        return Evidence(0, None)
+
+    def features(frame: pl.DataFrame) -> pl.DataFrame:
+        return add_features(frame, job.features, split).select([feature.name for feature in job.features])
+
+    require_row_wise(features, kept)
+    ready = add_features(kept, job.features, split)
+    # Predictions are made once: their last bits may depend on how many rows a model sees at a time.
+    given = with_given(job, ready, model.predict(ready.select(model.inputs)).values, constants, split.ordinal)
+    require_row_wise(lambda frame: shape(frame, job.output), given)
+    candidate = model.accelerated()
+    parity = model.parity(candidate, ready.select(model.inputs)) if candidate else None
+    return Evidence(kept.height, parity)

@@ -1,0 +1,164 @@
+"""Run record: what the ledger keeps of a run, and the handle by which a run is known between its stages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scoreline.owner import Owner
+
+RUNNING, PREPARED, PUBLISHED = "running", "prepared", "published"
+FAILED, CANCELLED, ABANDONED = "failed", "cancelled", "abandoned"
+
+NEXT_STATES = {
+    RUNNING: (RUNNING, PREPARED, FAILED, CANCELLED, ABANDONED),
+    PREPARED: (PREPARED, PUBLISHED, FAILED),
+}
+"""State -> states that may follow it; states that are not named here are final."""
+
+ENDED = (PUBLISHED, FAILED, CANCELLED, ABANDONED)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandle:
+    """A run between its stages: small and serialisable, so that another process can go on with it.
+
+    Attributes:
+        run_id: the run.
+        token: fencing token of the claim, larger for every later claim of the partition.
+        job: the job's key.
+        partition: slug.
+    """
+
+    run_id: str
+    token: int
+    job: str
+    partition: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long a claim holds without a sign of life.
+
+    Attributes:
+        seconds: time to live from now on.
+        owner: the process that holds it; None while a run is parked between two stages.
+    """
+
+    seconds: float
+    owner: Owner | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One sink's staged content, complete and checked, ready to be published at once.
+
+    Attributes:
+        sink: position of the sink in the job.
+        staged: absolute path of the staged content.
+        target: absolute path that it will replace.
+        rows: rows in it.
+        size: bytes.
+        sha256: hash of its bytes.
+        run_id: the run that made it.
+        ledger: id of the ledger that knows the run.
+    """
+
+    sink: int
+    staged: str
+    target: str
+    rows: int
+    size: int
+    sha256: str
+    run_id: str
+    ledger: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What is known of a run before it is claimed.
+
+    Attributes:
+        run_id: its id, new.
+        job: the job's key.
+        partition: slug.
+        reason: why it is due.
+        facts: see `RunRecord`.
+    """
+
+    run_id: str
+    job: str
+    partition: str
+    reason: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as the ledger knows it.
+
+    Attributes:
+        run_id: id.
+        job: the job's key.
+        partition: slug.
+        state: running, prepared, published, failed, cancelled or abandoned.
+        reason: why it ran.
+        token: fencing token of its (last) claim.
+        started_at: ISO 8601 in UTC, for people.
+        updated_at: of the last change of state, likewise.
+        facts: ``model``, ``scoring_digest``, ``fingerprint``, ``counts``, ``parity``, ``error`` ... as far as known.
+        prepared: staged contents, from the state ``prepared`` on.
+    """
+
+    run_id: str
+    job: str
+    partition: str
+    state: str
+    reason: str
+    token: int
+    started_at: str
+    updated_at: str
+    facts: dict[str, Any]
+    prepared: tuple[Prepared, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a partition now.
+
+    Attributes:
+        run_id: the run.
+        token: its fencing token.
+        owner: the process, None while parked.
+        seconds_left: until the lease runs out.
+    """
+
+    run_id: str
+    token: int
+    owner: Owner | None
+    seconds_left: float
+
+    def __str__(self) -> str:
+        who = str(self.owner) if self.owner else "no process (parked between two stages)"
+        return f"run {self.run_id}, held by {who}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A granted claim.
+
+    Attributes:
+        handle: the run it is for.
+        prepared: a run that was prepared and not published; the claim is for it, and it must be published first.
+    """
+
+    handle: RunHandle
+    prepared: RunRecord | None = None

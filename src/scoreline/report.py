@@ -1,0 +1,151 @@
+"""Report: what one split, or one run, did: counts that must add up, timings, and receipts of what was written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scoreline.errors import ConservationBroken
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of one written part.
+
+    Attributes:
+        sink: position of the sink in the job.
+        path: where the part lies.
+        rows: rows in it.
+        size: bytes.
+        sha256: hash of its bytes.
+    """
+
+    sink: int
+    path: str
+    rows: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Where the rows went.
+
+    Attributes:
+        rows_in: rows of the input.
+        scored: rows with a prediction.
+        filtered: rule -> rows left out on purpose.
+        quarantined: reason -> rows rejected.
+        unseen: feature -> scored rows with a category that the model has never seen.
+    """
+
+    rows_in: int = 0
+    scored: int = 0
+    filtered: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.rows_in + other.rows_in,
+            self.scored + other.scored,
+            _sum(self.filtered, other.filtered),
+            _sum(self.quarantined, other.quarantined),
+            _sum(self.unseen, other.unseen),
+        )
+
+    def require_conserved(self, expected: int, where: str) -> None:
+        """Checks that all ``expected`` rows are accounted for.
+
+        Raises:
+            ConservationBroken: rows were lost or made up.
+        """
+        accounted = self.scored + sum(self.filtered.values()) + sum(self.quarantined.values())
+        if not expected == self.rows_in == accounted:
+            raise ConservationBroken(
+                f"{where}: {expected} rows by the input's own count, {self.rows_in} read, "
+                f"{accounted} scored, filtered or quarantined",
+                expected=expected,
+                rows_in=self.rows_in,
+                accounted=accounted,
+            )
+
+
+def _sum(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    total = Counter(left)
+    total.update(right)
+    return dict(total)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """What travels back from a worker: small, whatever the split's size.
+
+    Attributes:
+        index: the split's.
+        counts: where its rows went.
+        receipts: parts in output order, for every sink.
+        seconds: stage -> wall seconds.
+        resumed: taken from an earlier attempt's staging.
+    """
+
+    index: int
+    counts: Counts
+    receipts: tuple[Receipt, ...]
+    seconds: dict[str, float]
+    resumed: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, for the receipt in staging."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, form: dict[str, Any]) -> SplitReport:
+        """The report that ``to_dict`` described."""
+        receipts = tuple(Receipt(**receipt) for receipt in form["receipts"])
+        return cls(form["index"], Counts(**form["counts"]), receipts, form["seconds"], form["resumed"])
+
+
+def total(reports: Iterable[SplitReport]) -> Counts:
+    """The sum of the splits' counts."""
+    counts = Counts()
+    for report in reports:
+        counts += report.counts
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did, as people and scripts read it.
+
+    Attributes:
+        job: the job's key, with its identity parameters.
+        partition: slug.
+        state: ``published``, or ``current`` when nothing was due.
+        reason: why it ran, or why it did not.
+        run_id: the run that made what is published now.
+        counts: where the rows went.
+        model: uri, digest, version, and whether an accelerated form was used and why.
+        outputs: published paths with rows, bytes, and SHA-256.
+        seconds: wall seconds of the whole run, and by stage.
+        rows_per_second: input rows over wall seconds.
+        notes: what someone should know: healed runs, warnings.
+    """
+
+    job: str
+    partition: str
+    state: str
+    reason: str
+    run_id: str
+    counts: Counts
+    model: dict[str, Any]
+    outputs: tuple[dict[str, Any], ...]
+    seconds: dict[str, float]
+    rows_per_second: float
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, for ``--json`` and the ledger."""
+        return asdict(self)

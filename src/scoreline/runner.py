@@ -1,0 +1,465 @@
+"""The run: open, plan_splits, score_split, prepare, publish, close, and `run`, which composes them.
+
+A run scores one partition of one job: it reads, checks, scores and writes every split somewhere invisible, then makes
+the whole partition visible at once and records how it came to be. Each stage is a function over a small handle and reads
+what it needs from the ledger and from staging, so that separate processes can do them one after the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from scoreline import crashpoints, durable
+from scoreline.abc import ModelFile, ModelVersion, Staging
+from scoreline.assembly import Assembly
+from scoreline.errors import (
+    Cancelled,
+    ConservationBroken,
+    LeaseLost,
+    LedgerFailed,
+    ScorelineError,
+    StagingLost,
+    StorageFailed,
+    Transient,
+    WorkerDied,
+)
+from scoreline.holding import Heartbeat, holding
+from scoreline.job import require_sound
+from scoreline.opening import Opened, Wish, open_run, survey
+from scoreline.owner import Owner
+from scoreline.partition import Partition
+from scoreline.preflight import Evidence, examine, first_rows
+from scoreline.provenance import Provenance
+from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease, RunHandle, RunRecord
+from scoreline.report import Counts, RunReport, SplitReport, total
+from scoreline.score import Constants, ScoreSplit, empty_output, score_rows
+from scoreline.slot import Slot, claim_id
+from scoreline.splits import UNIT_ROWS, FileIdentity, Split
+
+_log = logging.getLogger(__name__)
+_KEEPS_PARTS = (WorkerDied, LedgerFailed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the stages of one run derive from its record."""
+
+    record: RunRecord
+    slots: tuple[Slot, ...]
+    key: str
+    receipts: Path
+    constants: Constants
+    files: tuple[FileIdentity, ...]
+    model: ModelVersion
+
+    @property
+    def plan_path(self) -> Path:
+        return self.receipts / "plan.json"
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+
+def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Opened:  # noqa: B008 - frozen
+    """Claims a partition that is due; see `scoreline.opening.open_run`.
+
+    The claim belongs to this process. An orchestrator that goes on elsewhere parks it with `scoreline.holding.holding`.
+    """
+    require_sound(assembly.job)
+    opened = open_run(assembly, partition, wish, lambda handle: _heal(assembly, handle))
+    if opened.handle is not None:
+        assembly.notify("opened", opened.handle, reason=opened.reason, healed=opened.healed)
+    return opened
+
+
+def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
+    """Cuts the partition, opens staging, and shows on the first rows that job and model may be used.
+
+    Raises:
+        ModelUntrusted: the model is a pickle that nobody trusted.
+        NotRowWise: an expression of the job looks at more than its own row.
+        InputInvalid: a file cannot be read as declared.
+    """
+    work = _work(assembly, handle)
+    for position, (sink, slot) in enumerate(zip(assembly.sinks, work.slots, strict=True)):
+        sink.begin(slot, position, work.key)
+    model_file = assembly.models.fetch(work.model)
+    splits = assembly.source.splits(work.files, assembly.engine.workers)
+    evidence, about = _preflight(assembly, work, model_file, splits)
+    kept = durable.read_json(work.plan_path)
+    if kept is not None:
+        splits = [Split.from_dict(form) for form in kept["splits"]]
+    durable.write_json(
+        work.plan_path, {"splits": [split.to_dict() for split in splits], "accelerate": evidence.accelerate}
+    )
+    crashpoints.reach("plan.written")
+    notes = _notes(about, evidence)
+    for note in notes:
+        _log.warning("%s", note)
+    model = work.record.facts["model"] | about
+    assembly.ledger.record(handle, RUNNING, {"evidence": evidence.to_dict(), "model": model, "notes": notes})
+    assembly.notify("planned", handle, splits=len(splits), rows=work.rows)
+    return splits
+
+
+def split_task(assembly: Assembly, handle: RunHandle) -> ScoreSplit:
+    """The function that scores any split of the run, to be sent where it runs."""
+    work = _work(assembly, handle)
+    plan = durable.read_json(work.plan_path)
+    if plan is None:
+        raise StagingLost(f"the plan of run {handle.run_id} is gone", hint="run the same command again")
+    return ScoreSplit(
+        assembly.job,
+        assembly.source,
+        assembly.sinks,
+        _stagings(assembly, work),
+        assembly.models.fetch(work.model),
+        bool(plan["accelerate"]),
+        work.constants,
+        work.receipts,
+    )
+
+
+def score_split(assembly: Assembly, handle: RunHandle, split: Split) -> SplitReport:
+    """Scores one split in this process."""
+    return split_task(assembly, handle)(split)
+
+
+def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
+    """Checks that no row was lost, joins the parts, and records the run as ready to be published.
+
+    Raises:
+        ConservationBroken: rows in are not rows scored, filtered or quarantined.
+        StagingLost: a split was not scored, or its parts are gone.
+        LeaseLost: another run has taken over.
+    """
+    work = _work(assembly, handle)
+    reports = _reports(work)
+    counts = total(reports)
+    counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
+    provenance = _provenance(assembly, work, counts)
+    prepared = []
+    for position, (sink, staging) in enumerate(zip(assembly.sinks, _stagings(assembly, work), strict=True)):
+        receipts = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
+        written = sum(receipt.rows for receipt in receipts)
+        if not receipts:
+            receipts = [sink.write(staging, "none", empty_output(assembly.job))]
+        made = sink.prepare(staging, receipts, provenance)
+        if not counts.scored == written == made.rows:
+            raise ConservationBroken(
+                f"{counts.scored} rows were scored, {written} written, and {made.rows} are staged for {made.target}"
+            )
+        prepared.append(made)
+    assembly.ledger.record(handle, PREPARED, {"counts": _counts_form(counts)}, prepared)
+    crashpoints.reach("prepare.recorded")
+    assembly.notify("prepared", handle)
+    return counts
+
+
+def publish(assembly: Assembly, handle: RunHandle) -> None:
+    """Makes the prepared content visible in every sink, cleans staging, and records the run as published.
+
+    Every step may be repeated, by this process or by the next one that claims the partition.
+
+    Raises:
+        LeaseLost: another run has taken over.
+        OutputForeign: an output path holds something that no run published.
+    """
+    work = _work(assembly, handle)
+    with holding(assembly, handle, park=False) as heartbeat:
+        for made in work.record.prepared:
+            assembly.sinks[made.sink].commit(made, handle.token, heartbeat.renew)
+        heartbeat.renew()
+        _clean(assembly, work)
+        crashpoints.reach("publish.cleaned")
+        assembly.ledger.record(handle, PUBLISHED)
+    crashpoints.reach("publish.recorded")
+    assembly.notify("published", handle, paths=[made.target for made in work.record.prepared])
+
+
+def close(assembly: Assembly, handle: RunHandle, report: RunReport) -> None:
+    """Tells the source and the observers that the run has ended."""
+    assembly.source.done(assembly.job.grid.parse(handle.partition))
+    assembly.notify("ended", handle, report=report)
+
+
+def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunReport:  # noqa: B008 - frozen
+    """Scores a partition if it is due, from opening to closing.
+
+    Raises:
+        ScorelineError: nothing was published; the error says whether and how to try again.
+    """
+    clock = _Clock()
+    try:
+        opened = open_(assembly, partition, wish)
+        clock.lap("open")
+        handle = opened.handle
+        if handle is None:
+            assert opened.current is not None
+            return _report(opened.current, "current", opened.reason, clock, _healed(opened))
+        with holding(assembly, handle, park=False) as heartbeat:
+            _until_prepared(assembly, handle, heartbeat, clock)
+        publish(assembly, handle)
+    except OSError as error:
+        raise StorageFailed(
+            f"{error.strerror or error}: {error.filename or 'no file named'}",
+            hint="check space and permissions (df -h, ls -l), then run the same command again",
+        ) from error
+    clock.lap("publish")
+    report = _report(_record(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
+    close(assembly, handle, report)
+    return report
+
+
+def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.DataFrame, Counts]:
+    """Scores the first ``limit`` input rows with the model itself; claims, writes and publishes nothing.
+
+    Returns:
+        (output columns of the rows that were kept, where the rows went).
+    """
+    require_sound(assembly.job)
+    found = survey(assembly, partition)
+    model = assembly.models.fetch(found.model).load([feature.name for feature in assembly.job.features])
+    constants = Constants(partition.slug, "preview", found.model.version, assembly.now())
+    frames, counts = [empty_output(assembly.job)], Counts()
+    for split in assembly.source.splits(found.files, 1):
+        for batch in assembly.source.read(split, assembly.job.input_columns):
+            rows = batch.frame.head(limit - counts.rows_in)
+            frame, own = score_rows(assembly.job, model, rows, constants, split, batch.first_row)
+            frames.append(frame)
+            counts += own
+            if counts.rows_in >= limit:
+                return pl.concat(frames), counts
+    return pl.concat(frames), counts
+
+
+def _until_prepared(assembly: Assembly, handle: RunHandle, heartbeat: Heartbeat, clock: _Clock) -> None:
+    try:
+        splits = plan_splits(assembly, handle)
+        clock.lap("plan")
+        for report in assembly.engine.map(split_task(assembly, handle), splits):
+            heartbeat.require()
+            assembly.notify("split", handle, report=report)
+        clock.lap("score")
+        prepare(assembly, handle)
+        clock.lap("prepare")
+    except BaseException as error:
+        _give_up(assembly, handle, error)
+        raise
+
+
+def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> None:
+    """Ends a run that was not prepared; whatever fails here is left for the next claim."""
+    if isinstance(error, LeaseLost):
+        return
+    cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
+    with suppress(ScorelineError, OSError):
+        if _record(assembly, handle).state != RUNNING:
+            return
+        assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
+        if not isinstance(error, _KEEPS_PARTS):
+            _clean(assembly, _work(assembly, handle))
+        facts = {
+            "type": type(error).__name__,
+            "message": getattr(error, "message", str(error)),
+            "hint": getattr(error, "hint", None),
+            "retry": isinstance(error, Transient | OSError),
+        }
+        assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": facts})
+        assembly.notify("ended", handle, error=error)
+
+
+def _heal(assembly: Assembly, handle: RunHandle) -> None:
+    _log.info("run %s was prepared and not published: publishing it", handle.run_id)
+    try:
+        publish(assembly, handle)
+    except StagingLost as error:
+        _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
+        assembly.ledger.record(handle, FAILED, {"error": {"type": "StagingLost", "message": error.message}})
+
+
+def _record(assembly: Assembly, handle: RunHandle) -> RunRecord:
+    for record in assembly.ledger.runs(handle.job, handle.partition, 1_000):
+        if record.run_id == handle.run_id:
+            return record
+    raise LeaseLost(f"the ledger does not know run {handle.run_id}")
+
+
+def _work(assembly: Assembly, handle: RunHandle) -> _Work:
+    record = _record(assembly, handle)
+    facts = record.facts
+    constants = Constants(
+        handle.partition, handle.run_id, facts["model"]["version"], datetime.fromisoformat(facts["scored_at"])
+    )
+    model = facts["model"]
+    key = _work_key(assembly, record)
+    claim = claim_id(handle.job, handle.partition)
+    return _Work(
+        record,
+        tuple(Slot(handle.job, handle.partition, path) for path in facts["paths"]),
+        key,
+        assembly.home / "work" / claim / key,
+        constants,
+        tuple(FileIdentity(**form) for form in facts["files"]),
+        ModelVersion(model["uri"], model["digest"], model["version"], Path(model["path"]), model["size"]),
+    )
+
+
+def _work_key(assembly: Assembly, record: RunRecord) -> str:
+    """Names what the parts of a run depend on: whoever has the same key may use them."""
+    facts = record.facts
+    volatile = any(column.volatile for column in assembly.job.output)
+    named = {
+        "job": record.job,
+        "partition": record.partition,
+        "scoring": facts["scoring_digest"],
+        "model": facts["model"]["digest"],
+        "version": facts["model"]["version"],
+        "input": facts["files"],
+        "paths": facts["paths"],
+        "made_by": [version("scoreline"), version("polars"), UNIT_ROWS],
+        "run": record.run_id if volatile else None,
+    }
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _stagings(assembly: Assembly, work: _Work) -> tuple[Staging, ...]:
+    return tuple(
+        sink.begin(slot, position, work.key)
+        for position, (sink, slot) in enumerate(zip(assembly.sinks, work.slots, strict=True))
+    )
+
+
+def _preflight(
+    assembly: Assembly, work: _Work, model_file: ModelFile, splits: Sequence[Split]
+) -> tuple[Evidence, dict[str, Any]]:
+    model = model_file.load([feature.name for feature in assembly.job.features])
+    sample = first_rows(assembly.source, splits, assembly.job.input_columns)
+    if sample is None:
+        return Evidence(0, None), model.describe()
+    return examine(assembly.job, model, sample, splits[0], work.constants), model.describe()
+
+
+def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
+    notes = list(about.get("warnings", ()))
+    if evidence.parity is not None and not evidence.parity.agrees:
+        notes.append(
+            f"the accelerated form disagreed with the model ({evidence.parity.detail}); the model itself was used"
+        )
+    return notes
+
+
+def _reports(work: _Work) -> list[SplitReport]:
+    plan = durable.read_json(work.plan_path)
+    if plan is None:
+        raise StagingLost(f"the plan of run {work.record.run_id} is gone", hint="run the same command again")
+    reports = []
+    for form in plan["splits"]:
+        found = durable.read_json(work.receipts / f"split-{form['index']:06d}.json")
+        if found is None:
+            raise StagingLost(f"split {form['index']} of run {work.record.run_id} was not scored")
+        reports.append(SplitReport.from_dict(found))
+    return reports
+
+
+def _provenance(assembly: Assembly, work: _Work, counts: Counts) -> Provenance:
+    facts, model = work.record.facts, work.model
+    return Provenance(
+        ledger=assembly.ledger.id,
+        job=work.record.job,
+        partition=work.record.partition,
+        run_id=work.record.run_id,
+        token=work.record.token,
+        model_uri=model.uri,
+        model_digest=model.digest,
+        model_version=model.version,
+        scoring_digest=facts["scoring_digest"],
+        fingerprint=facts["fingerprint"],
+        counts=json.dumps(_counts_form(counts), sort_keys=True),
+        volatile=json.dumps([column.name for column in assembly.job.output if column.volatile]),
+        scored_at=facts["scored_at"],
+        scoreline=version("scoreline"),
+    )
+
+
+def _counts_form(counts: Counts) -> dict[str, Any]:
+    return {
+        "rows_in": counts.rows_in,
+        "scored": counts.scored,
+        "filtered": counts.filtered,
+        "quarantined": counts.quarantined,
+        "unseen": counts.unseen,
+    }
+
+
+def _clean(assembly: Assembly, work: _Work) -> None:
+    for sink, slot in zip(assembly.sinks, work.slots, strict=True):
+        sink.abort(slot)
+    durable.remove_tree(work.receipts.parent)
+
+
+def _healed(opened: Opened) -> list[str]:
+    return [f"run {run_id} had been prepared and is now published" for run_id in opened.healed]
+
+
+class _Clock:
+    """Wall seconds of the stages."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage], self._last = round(now - self._last, 4), now
+
+    def total(self) -> float:
+        return time.perf_counter() - self._began
+
+
+def _report(record: RunRecord, state: str, reason: str, clock: _Clock, notes: list[str]) -> RunReport:
+    counts = Counts(**record.facts["counts"])
+    seconds = clock.total()
+    return RunReport(
+        job=record.job,
+        partition=record.partition,
+        state=state,
+        reason=reason,
+        run_id=record.run_id,
+        counts=counts,
+        model=record.facts["model"] | {"evidence": record.facts.get("evidence")},
+        outputs=tuple(
+            {"path": made.target, "rows": made.rows, "bytes": made.size, "sha256": made.sha256}
+            for made in record.prepared
+        ),
+        seconds={"total": round(seconds, 4), **clock.seconds},
+        rows_per_second=round(counts.rows_in / seconds, 1) if state == PUBLISHED else 0.0,
+        notes=(*notes, *record.facts.get("notes", ())),
+    )
+
+
+__all__ = [
+    "close",
+    "open_",
+    "plan_splits",
+    "prepare",
+    "preview",
+    "publish",
+    "run",
+    "score_split",
+    "split_task",
+    "survey",
+]

@@ -1,0 +1,264 @@
+"""Scoring a split: read -> filters -> features -> predict -> shape -> write, in one worker, one unit at a time.
+
+`ScoreSplit` is all that a worker needs; it pickles, and only a small report comes back. It must not know the ledger,
+the engine, or which partition comes next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from scoreline import crashpoints, durable
+from scoreline.abc import Model, ModelFile, Sink, Source, Staging
+from scoreline.errors import InputInvalid, ModelInvalid, RowsUnscorable
+from scoreline.features import Feature
+from scoreline.filters import Filter
+from scoreline.job import Job
+from scoreline.output import MODEL_VERSION, PARTITION, PREDICTION, ROW_ID, RUN_ID, SCORED_AT, UTC_INSTANT, shape
+from scoreline.report import Counts, Receipt, SplitReport
+from scoreline.splits import Split
+
+_ROW = "scoreline.row"
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What is the same for all rows of a run.
+
+    Attributes:
+        slug: of the partition.
+        run_id: of the run.
+        model_version: as output columns call it.
+        scored_at: when the run began, aware.
+    """
+
+    slug: str
+    run_id: str
+    model_version: str
+    scored_at: datetime
+
+
+@dataclass(frozen=True)
+class ScoreSplit:
+    """Scores one split; the same object serves all splits of a run.
+
+    Attributes:
+        job: the declaration.
+        source: reads the split.
+        sinks: write its parts.
+        stagings: one for each sink.
+        model: the pinned model.
+        accelerate: whether parity was shown for the accelerated form.
+        constants: of the run.
+        receipts: folder where the split's report is kept, for a later attempt at the same work.
+    """
+
+    job: Job
+    source: Source
+    sinks: tuple[Sink, ...]
+    stagings: tuple[Staging, ...]
+    model: ModelFile
+    accelerate: bool
+    constants: Constants
+    receipts: Path
+
+    @property
+    def releases_interpreter(self) -> bool:
+        """True when nearly all work runs outside Python's interpreter lock, so that threads are enough."""
+        return self.accelerate
+
+    def __call__(self, split: Split) -> SplitReport:
+        """Scores the split, or finds that an earlier attempt already did."""
+        kept = self._kept(split)
+        if kept is not None:
+            return kept
+        model = self._load()
+        counts, receipts, spent = Counts(), [], Counter[str]()
+        started = time.perf_counter()
+        for number, batch in enumerate(self.source.read(split, self.job.input_columns)):
+            spent["read"] += time.perf_counter() - started  # type: ignore[assignment]
+            frame, own = score_rows(self.job, model, batch.frame, self.constants, split, batch.first_row, spent)
+            counts += own
+            started = time.perf_counter()
+            if frame.height:
+                receipts += self._write(f"{split.index:06d}-{number:06d}", frame)
+            spent["write"] += time.perf_counter() - started  # type: ignore[assignment]
+            started = time.perf_counter()
+        counts.require_conserved(split.rows, f"split {split.index} of {split.file.path}")
+        report = SplitReport(split.index, counts, tuple(receipts), dict(spent))
+        durable.write_json(self._receipt_path(split), report.to_dict())
+        crashpoints.reach("split.receipt_written")
+        return report
+
+    def _write(self, key: str, frame: pl.DataFrame) -> list[Receipt]:
+        written = [sink.write(staging, key, frame) for sink, staging in zip(self.sinks, self.stagings, strict=True)]
+        crashpoints.reach("split.part_written")
+        return written
+
+    def _load(self) -> Model:
+        model = self.model.load([feature.name for feature in self.job.features])
+        if not self.accelerate:
+            return model
+        accelerated = model.accelerated()
+        if accelerated is None:
+            raise ModelInvalid("the accelerated form that was checked cannot be made here")
+        return accelerated
+
+    def _receipt_path(self, split: Split) -> Path:
+        return self.receipts / f"split-{split.index:06d}.json"
+
+    def _kept(self, split: Split) -> SplitReport | None:
+        form = durable.read_json(self._receipt_path(split))
+        if form is None:
+            return None
+        report = SplitReport.from_dict(form | {"resumed": True})
+        intact = all(_is_intact(receipt) for receipt in report.receipts)
+        return report if intact else None
+
+
+def _is_intact(receipt: Receipt) -> bool:
+    path = Path(receipt.path)
+    return path.is_file() and path.stat().st_size == receipt.size and durable.sha256_of(path) == receipt.sha256
+
+
+def score_rows(
+    job: Job,
+    model: Model,
+    frame: pl.DataFrame,
+    constants: Constants,
+    split: Split,
+    first_row: int,
+    spent: Counter[str] | None = None,
+) -> tuple[pl.DataFrame, Counts]:
+    """Scores rows of one file.
+
+    Args:
+        job: the declaration.
+        model: the model, original or accelerated.
+        frame: (rows, input columns), in input order.
+        constants: of the run.
+        split: where the rows come from.
+        first_row: row number of the first one in its file.
+        spent: stage -> seconds, added to.
+
+    Returns:
+        The declared output columns of the rows that were kept, and where all rows went.
+
+    Raises:
+        RowsUnscorable: a row can neither be scored nor filtered.
+        ScorelineError: an expression, the model or a declared type does not fit the rows.
+    """
+    spent = Counter() if spent is None else spent
+    started = time.perf_counter()
+    rows_in = frame.height
+    frame = numbered(frame, first_row)
+    frame = add_features(frame, job.derive, split)
+    frame, filtered = keep(frame, job.filters, split)
+    frame = add_features(frame, job.features, split)
+    spent["features"] += time.perf_counter() - started  # type: ignore[assignment]
+    if not frame.height:
+        return empty_output(job), Counts(rows_in, 0, filtered)
+    started = time.perf_counter()
+    predictions = model.predict(frame.select(model.inputs))
+    spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
+    started = time.perf_counter()
+    shaped = shape(with_given(job, frame, predictions.values, constants, split.ordinal), job.output)
+    spent["shape"] += time.perf_counter() - started  # type: ignore[assignment]
+    return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
+
+
+def numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
+    """``frame`` with the row numbers that ids and messages use, counted in the input before filters."""
+    return frame.with_columns(pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64).alias(_ROW))
+
+
+def add_features(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> pl.DataFrame:
+    """``frame`` with the features added, each of which may use those before it.
+
+    Raises:
+        RowsUnscorable: a value that a feature would have to guess.
+        InputInvalid: an expression cannot be evaluated on these types.
+    """
+    for feature in features:
+        missing = [column for column in feature.columns if column not in frame.columns]
+        if missing:
+            raise InputInvalid(
+                f"feature {feature.name!r} reads {missing[0]!r}, which is neither input nor made before it"
+            )
+        for reason, broken in feature.broken(frame.schema).items():
+            _refuse(frame, broken, reason, split)
+        try:
+            frame = frame.with_columns(feature.resolve(frame.schema))
+        except pl.exceptions.PolarsError as error:
+            raise InputInvalid(f"feature {feature.name!r} cannot be computed: {error}") from error
+    return frame
+
+
+def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows that all filters keep, and how many each of them left out; a row counts for its first rule.
+
+    Raises:
+        RowsUnscorable: a filter evaluates to null, so nobody knows whether the row is wanted.
+    """
+    counts: dict[str, int] = {}
+    for rule in filters:
+        try:
+            verdict = frame.select(rule.keep.alias("keep")).to_series()
+        except pl.exceptions.PolarsError as error:
+            raise InputInvalid(f"filter {rule.name!r} cannot be evaluated: {error}") from error
+        if verdict.dtype != pl.Boolean or verdict.len() != frame.height:
+            raise InputInvalid(f"filter {rule.name!r} gives {verdict.dtype} values, not one true or false for each row")
+        _refuse(frame, verdict.is_null(), rule.null_reason, split)
+        before = frame.height
+        frame = frame.filter(verdict)
+        counts[rule.name] = before - frame.height
+    return frame, counts
+
+
+def empty_output(job: Job) -> pl.DataFrame:
+    """The declared output columns without a row."""
+    return pl.DataFrame(schema={column.name: column.dtype for column in job.output})
+
+
+def with_given(
+    job: Job, frame: pl.DataFrame, predictions: pl.Series, constants: Constants, ordinal: int
+) -> pl.DataFrame:
+    """``frame`` with the columns that the run itself gives, as far as the output uses them."""
+    used = {name for column in job.output for name in column.expr.meta.root_names()}
+    given = {
+        ROW_ID: row_ids(job, constants.slug, ordinal),
+        MODEL_VERSION: pl.lit(constants.model_version),
+        RUN_ID: pl.lit(constants.run_id),
+        SCORED_AT: pl.lit(constants.scored_at, dtype=UTC_INSTANT),
+        PARTITION: pl.lit(constants.slug),
+    }
+    return frame.with_columns(
+        predictions.alias(PREDICTION), *(expr.alias(name) for name, expr in given.items() if name in used)
+    )
+
+
+def row_ids(job: Job, slug: str, ordinal: int) -> pl.Expr:
+    """The declared id column as text, else ``<slug>_<file ordinal>-<row number in the input>``."""
+    if job.row_id is not None:
+        return pl.col(job.row_id).cast(pl.String)
+    return pl.concat_str([pl.lit(f"{slug}_{ordinal}-"), pl.col(_ROW).cast(pl.String)])
+
+
+def _refuse(frame: pl.DataFrame, broken: pl.Expr | pl.Series, reason: str, split: Split) -> None:
+    rows = frame.filter(broken)[_ROW]
+    if rows.len():
+        raise RowsUnscorable(
+            f"{rows.len()} rows can neither be scored nor filtered: {reason}; "
+            f"the first is row {rows[0]} of {split.file.path}",
+            hint="mend the input, or leave such rows out by a filter that is never null",
+            reason=reason,
+            rows=rows.len(),
+            first=rows[0],
+        )

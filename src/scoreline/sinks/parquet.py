@@ -1,0 +1,172 @@
+"""Parquet in a local folder, layout ``file``: one ordered file per slot, replaced in one rename.
+
+Staging and locks lie in one dot-folder beside the output folder, on the same file system; staged files end in
+``.part``, so that no reader's pattern finds them. Parts are joined by copying their row groups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from scoreline import crashpoints, durable
+from scoreline.abc import Fence, Staging
+from scoreline.errors import LeaseLost, OutputForeign, StagingLost
+from scoreline.formats.parquet_join import join_parts, read_footer_metadata
+from scoreline.provenance import Provenance
+from scoreline.record import Prepared
+from scoreline.report import Receipt
+from scoreline.slot import Slot
+from scoreline.stores import local
+from scoreline.template import Template
+
+_LOCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ParquetSink:
+    """Implements `scoreline.abc.Sink` for Parquet files in a local folder.
+
+    Args:
+        folder: where the template's paths begin; made when it is not there.
+        template: path of a slot's file.
+        replace_foreign: whether a file that no run published may be replaced.
+    """
+
+    folder: Path
+    template: Template
+    replace_foreign: bool = False
+
+    def begin(self, slot: Slot, sink: int, work: str) -> Staging:
+        """See `scoreline.abc.Sink.begin`."""
+        target = self.folder / slot.path
+        staging = self._staging(slot) / work
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        local.require_one_file_system(staging, target.parent)
+        return Staging(slot, sink, str(staging))
+
+    def write(self, staging: Staging, key: str, frame: pl.DataFrame) -> Receipt:
+        """See `scoreline.abc.Sink.write`."""
+        path = Path(staging.folder) / f"{staging.sink}-{key}.part"
+        try:
+            with durable.written(path, durable=False) as handle:
+                frame.write_parquet(handle, statistics=True)
+            digest = durable.sha256_of(path)
+        except FileNotFoundError as error:
+            raise _staging_gone(path) from error
+        return Receipt(staging.sink, str(path), frame.height, path.stat().st_size, digest)
+
+    def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
+        """See `scoreline.abc.Sink.prepare`."""
+        _require_intact(receipts)
+        staged = Path(staging.folder) / f"{staging.sink}-joined-{provenance.token}.part"
+        try:
+            with durable.written(staged, durable=True) as handle:
+                joined = join_parts([Path(receipt.path) for receipt in receipts], handle, provenance.metadata())
+                crashpoints.reach("prepare.joined")
+        except FileNotFoundError as error:
+            raise _staging_gone(staged) from error
+        except ValueError as error:
+            raise StagingLost(f"the staged parts cannot be joined: {error}") from error
+        rows = sum(receipt.rows for receipt in receipts)
+        if joined.rows != rows:
+            raise StagingLost(f"{staged} has {joined.rows} rows, its parts have {rows}")
+        crashpoints.reach("prepare.synced")
+        target = self.folder / staging.slot.path
+        return Prepared(
+            staging.sink,
+            str(staged),
+            str(target),
+            joined.rows,
+            joined.bytes,
+            joined.sha256,
+            provenance.run_id,
+            provenance.ledger,
+        )
+
+    def commit(self, prepared: Prepared, token: int, fence: Fence) -> None:
+        """See `scoreline.abc.Sink.commit`."""
+        staged, target = Path(prepared.staged), Path(prepared.target)
+        with local.locked(self._lock(target), _LOCK_SECONDS):
+            crashpoints.reach("publish.locked")
+            fence()
+            if _published(target, prepared) and not staged.exists():
+                durable.sync_folder(target.parent)
+                return
+            self._require_replaceable(target, prepared, token)
+            try:
+                staged.replace(target)
+            except FileNotFoundError as error:
+                raise _staging_gone(staged) from error
+            crashpoints.reach("publish.renamed")
+            durable.sync_folder(target.parent)
+            crashpoints.reach("publish.synced")
+
+    def abort(self, slot: Slot) -> None:
+        """See `scoreline.abc.Sink.abort`."""
+        durable.remove_tree(self._staging(slot))
+
+    def current(self, path: str) -> Provenance | None:
+        """See `scoreline.abc.Sink.current`."""
+        return _provenance(self.folder / path)
+
+    @property
+    def _hidden(self) -> Path:
+        """The dot-folder beside the folder that holds published files."""
+        fixed = (self.folder / self.template.fixed_folder).resolve()
+        if fixed.parent == fixed or fixed.is_mount():
+            return fixed / ".scoreline"
+        return fixed.with_name(f".{fixed.name}.scoreline")
+
+    def _staging(self, slot: Slot) -> Path:
+        return self._hidden / "staging" / slot.claim
+
+    def _lock(self, target: Path) -> Path:
+        name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
+        return self._hidden / "locks" / f"{name}.lock"
+
+    def _require_replaceable(self, target: Path, prepared: Prepared, token: int) -> None:
+        if not target.exists():
+            return
+        there = _provenance(target)
+        if there is None:
+            if not self.replace_foreign:
+                raise OutputForeign(
+                    f"{target} is no file that Scoreline published (or it is damaged), so it is not replaced",
+                    hint="look at it; then move it away, or replace it with --force",
+                )
+        elif there.ledger == prepared.ledger and there.token > token:
+            raise LeaseLost(f"{target} holds the newer run {there.run_id}, so {prepared.run_id} may not publish")
+
+
+def _published(target: Path, prepared: Prepared) -> bool:
+    there = _provenance(target)
+    return there is not None and (there.run_id, there.ledger) == (prepared.run_id, prepared.ledger)
+
+
+def _provenance(path: Path) -> Provenance | None:
+    try:
+        with path.open("rb") as handle:
+            return Provenance.from_metadata(read_footer_metadata(handle))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _require_intact(receipts: Sequence[Receipt]) -> None:
+    for receipt in receipts:
+        path = Path(receipt.path)
+        if not path.exists() or path.stat().st_size != receipt.size:
+            raise _staging_gone(path)
+
+
+def _staging_gone(path: Path) -> StagingLost:
+    return StagingLost(
+        f"the staged file {path} is gone or not as it was written",
+        hint="another run has cleaned up, or a disk was changed by hand: run the same command again",
+        path=str(path),
+    )

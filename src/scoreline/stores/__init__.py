@@ -1,0 +1,1 @@
+"""Stores: where bytes lie. Local folders for now."""

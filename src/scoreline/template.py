@@ -1,0 +1,187 @@
+"""Template: a path with named fields, such as ``{taxi_type}_tripdata_{yyyy}-{mm}.parquet``.
+
+It renders paths from a partition, and finds the partitions that a listing of paths holds. Values come from the driver
+and are refused when they could leave their place in the path. It must not know the file system.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from scoreline.errors import UsageError
+from scoreline.partition import Grid, Partition
+
+_VALUE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._=+-]{1,128}\Z")
+_DIGITS = {"yyyy": 4, "mm": 2, "dd": 2, "hh": 2}
+_SHORT = ("m", "d", "h")
+TIME_FIELDS = (*_DIGITS, *_SHORT, "slug", "start", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A relative path with fields.
+
+    Fields of the partition: ``{slug}``, ``{yyyy} {mm} {dd} {hh}`` (padded) and ``{m} {d} {h}`` (not padded) of its
+    start, ``{start:%Y%m%d_%H%M%S}`` and ``{end:...}`` with a strftime form. All other fields are given by the driver:
+    ``{job}``, ``{model_version}``, ``{model_digest}`` and the job's parameters. ``*`` and ``?`` stand for anything within one
+    name (sources only).
+
+    Raises:
+        UsageError: an absolute path, ``..``, unbalanced braces, or an unnamed field.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        try:
+            pieces = self._pieces()
+        except ValueError as error:
+            raise UsageError(
+                f"the path template {self.text!r} cannot be read: {error}", hint="write fields as {name}"
+            ) from error
+        if not self.text or self.text.startswith("/") or ".." in self.text.split("/"):
+            raise UsageError(
+                f"the path template {self.text!r} must be a relative path without '..'",
+                hint="put the folder into under=, and the rest into the template",
+            )
+        for _, field, form in pieces:
+            if field is not None and (not field.isidentifier() or (form and field not in {"start", "end"})):
+                raise UsageError(
+                    f"the path template {self.text!r} has an unusable field {field!r}",
+                    hint="write {name}; only {start:%Y-%m} and {end:%Y-%m} take a form",
+                )
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names of all fields."""
+        return frozenset(field for _, field, _ in self._pieces() if field)
+
+    @property
+    def has_wildcard(self) -> bool:
+        """True when one partition may have several files."""
+        return any("*" in text or "?" in text for text, _, _ in self._pieces())
+
+    @property
+    def fixed_folder(self) -> str:
+        """The folders before the first field or wildcard, '' when there are none."""
+        head = re.split(r"[{*?]", self.text, maxsplit=1)[0]
+        return head.rpartition("/")[0]
+
+    def render(self, partition: Partition, values: Mapping[str, str]) -> str:
+        """The path (or glob, with wildcards) of one partition.
+
+        Raises:
+            UsageError: a field has no value, or its value could leave its place in the path.
+        """
+        known = {**_of_partition(partition), **values}
+        parts = []
+        for text, field, form in self._pieces():
+            parts.append(text)
+            if field is not None:
+                parts.append(self._value(field, form, partition, known))
+        return "".join(parts)
+
+    def partition_of(self, path: str, grid: Grid, values: Mapping[str, str]) -> Partition | None:
+        """The partition whose rendered template matches ``path``, or None."""
+        match = re.compile(self._pattern(values)).fullmatch(path)
+        if not match:
+            return None
+        try:
+            partition = _from_fields(match.groupdict(), grid)
+            rendered = Template(self.text).render(partition, {**values, **_others(match.groupdict())})
+        except (UsageError, ValueError, OverflowError):
+            return None
+        return partition if re.fullmatch(_glob_pattern(rendered), path) else None
+
+    def _pieces(self) -> list[tuple[str, str | None, str]]:
+        return [(text, field, form or "") for text, field, form, _ in string.Formatter().parse(self.text)]
+
+    def _value(self, field: str, form: str, partition: Partition, known: Mapping[str, str]) -> str:
+        if field in {"start", "end"}:
+            instant = partition.start if field == "start" else partition.end
+            if instant is None:
+                raise UsageError(f"a named partition has no {field}", hint="use {slug} in the path template")
+            value = _strftime(instant, form or "%Y-%m-%d")
+        elif field in known:
+            value = known[field]
+        else:
+            raise UsageError(
+                f"the path template {self.text!r} has the field {{{field}}}, which nothing fills",
+                hint=f"known fields: {', '.join(sorted(known))}",
+            )
+        if not _VALUE.match(value):
+            raise UsageError(
+                f"{value!r} cannot stand for {{{field}}} in a path",
+                hint="use 1 to 128 of the characters A-Z a-z 0-9 . _ = + -",
+            )
+        return value
+
+    def _pattern(self, values: Mapping[str, str]) -> str:
+        seen: set[str] = set()
+        out = []
+        for text, field, form in self._pieces():
+            out.append(_glob_pattern(text))
+            if field is None:
+                continue
+            group = re.sub(r"\W", "_", f"{field}__{form.encode().hex()}" if form else field)
+            if field in values:
+                out.append(re.escape(values[field]))
+            elif group in seen:
+                out.append(f"(?P={group})")
+            else:
+                seen.add(group)
+                out.append(f"(?P<{group}>{_field_pattern(field)})")
+        return "".join(out)
+
+
+def _field_pattern(field: str) -> str:
+    if field in _DIGITS:
+        return rf"\d{{{_DIGITS[field]}}}"
+    return r"\d{1,2}" if field in _SHORT else r"[A-Za-z0-9._=+-]{1,128}?"
+
+
+def _glob_pattern(text: str) -> str:
+    return re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+
+
+def _of_partition(partition: Partition) -> dict[str, str]:
+    found = {"slug": partition.slug}
+    if (start := partition.start) is not None:
+        found |= {"yyyy": f"{start.year:04d}", "mm": f"{start.month:02d}", "m": str(start.month)}
+        found |= {"dd": f"{start.day:02d}", "d": str(start.day)}
+        found |= {"hh": f"{start.hour:02d}", "h": str(start.hour)}
+    return found
+
+
+def _strftime(instant: datetime, form: str) -> str:
+    # strftime does not pad years below 1000 on Linux.
+    return instant.strftime(form.replace("%Y", f"{instant.year:04d}"))
+
+
+def _others(groups: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in groups.items() if name not in TIME_FIELDS and "__" not in name}
+
+
+def _from_fields(groups: Mapping[str, str], grid: Grid) -> Partition:
+    if "slug" in groups:
+        return grid.parse(groups["slug"])
+    start = next((name for name in groups if name.startswith("start__")), None)
+    if start is not None:
+        form = bytes.fromhex(start.removeprefix("start__")).decode()
+        return grid.parse(_slug_of(datetime.strptime(groups[start], form), grid))  # noqa: DTZ007 - a grid's own bounds
+    number = {name: int(value) for name, value in groups.items() if value.isdigit()}
+    month = number.get("mm", number.get("m", 1))
+    day = number.get("dd", number.get("d", 1))
+    hour = number.get("hh", number.get("h", 0))
+    return grid.parse(_slug_of(datetime(number.get("yyyy", 0), month, day, hour), grid))  # noqa: DTZ001
+
+
+def _slug_of(start: datetime, grid: Grid) -> str:
+    day = start.date().isoformat()
+    if grid.spec == "month":
+        return day[:7]
+    return day if grid.spec == "day" else f"{day}T{start.hour:02d}Z-{grid.spec}"
