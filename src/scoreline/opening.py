@@ -106,26 +106,33 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> tuple[str | None, 
     last = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
     if last is None:
         return "missing", "", None
+    reason = _output_gone(assembly, found, last)
+    if reason is None and last.facts["fingerprint"] != found.fingerprint:
+        reason = "input changed"
+    if reason is None and wish.force:
+        reason = "forced"
+    changed = _changed(assembly, found, last)
+    if reason is None and wish.stale:
+        reason = changed or None
+    if changed:
+        return reason, f"stale ({changed}); --stale scores it again", last
+    return reason, "input, model and job are those of the last publication", last
+
+
+def _output_gone(assembly: Assembly, found: Survey, last: RunRecord) -> str | None:
     for sink, path in zip(assembly.sinks, found.paths, strict=True):
         there = sink.current(path)
         if there is None:
-            return f"output {path} is not there", "", last
+            return f"output {path} is not there"
         if there.run_id != last.run_id:
-            return f"output {path} holds another run ({there.run_id})", "", last
-    if last.facts["fingerprint"] != found.fingerprint:
-        return "input changed", "", last
-    if wish.force:
-        return "forced", "", last
-    changed = []
-    if last.facts["model"]["digest"] != found.model.digest:
-        changed.append("model changed")
-    if last.facts["scoring_digest"] != assembly.job.scoring_digest:
-        changed.append("job changed")
-    if changed and wish.stale:
-        return " and ".join(changed), "", last
-    if changed:
-        return None, f"stale ({' and '.join(changed)}); --stale scores it again", last
-    return None, "input, model and job are those of the last publication", last
+            return f"output {path} holds another run ({there.run_id})"
+    return None
+
+
+def _changed(assembly: Assembly, found: Survey, last: RunRecord) -> str:
+    model = last.facts["model"]["digest"] != found.model.digest
+    job = last.facts["scoring_digest"] != assembly.job.scoring_digest
+    return " and ".join(["model changed"] * model + ["job changed"] * job)
 
 
 def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:

@@ -65,7 +65,7 @@ def boot_clock() -> float:
 
 
 def _namespace() -> str:
-    return os.readlink("/proc/self/ns/pid")
+    return str(Path("/proc/self/ns/pid").readlink())
 
 
 def _started(pid: int) -> int | None:

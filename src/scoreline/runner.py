@@ -1,8 +1,8 @@
 """The run: open, plan_splits, score_split, prepare, publish, close, and `run`, which composes them.
 
 A run scores one partition of one job: it reads, checks, scores and writes every split somewhere invisible, then makes
-the whole partition visible at once and records how it came to be. Each stage is a function over a small handle and reads
-what it needs from the ledger and from staging, so that separate processes can do them one after the other.
+the whole partition visible at once and records how it came to be. Each stage is a function over a small handle and
+reads what it needs from the ledger and from staging, so that separate processes can do them one after the other.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class Template:
 
     Fields of the partition: ``{slug}``, ``{yyyy} {mm} {dd} {hh}`` (padded) and ``{m} {d} {h}`` (not padded) of its
     start, ``{start:%Y%m%d_%H%M%S}`` and ``{end:...}`` with a strftime form. All other fields are given by the driver:
-    ``{job}``, ``{model_version}``, ``{model_digest}`` and the job's parameters. ``*`` and ``?`` stand for anything within one
-    name (sources only).
+    ``{job}``, ``{model_version}``, ``{model_digest}`` and the job's identity parameters. ``*`` and ``?`` stand for
+    anything within one name (sources only).
 
     Raises:
         UsageError: an absolute path, ``..``, unbalanced braces, or an unnamed field.

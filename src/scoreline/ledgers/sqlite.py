@@ -12,7 +12,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -37,7 +37,8 @@ from scoreline.record import (
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 _TIMEOUT_SECONDS = 30.0
-_COLUMNS = "run_id, job, partition, state, reason, token, started_at, updated_at, facts, prepared"
+_NAMES = tuple(field.name for field in fields(RunRecord))
+_COLUMNS = ", ".join(_NAMES)
 
 _CLAIM = """
 INSERT INTO leases (job, partition, token, run_id, owner, boot, expires)
@@ -239,7 +240,10 @@ def _select(db: sqlite3.Connection, where: str, values: Sequence[Any], limit: in
         values,
     )
     return [
-        RunRecord(*row[:8], facts=json.loads(row[8]), prepared=tuple(Prepared(**one) for one in json.loads(row[9])))
+        RunRecord(
+            **dict(zip(_NAMES, row, strict=True))
+            | {"facts": json.loads(row[8]), "prepared": tuple(Prepared(**one) for one in json.loads(row[9]))}
+        )
         for row in rows
     ]
 

@@ -1,8 +1,8 @@
 """The accelerated form of a DictVectorizer: its matrix by look-up in its vocabulary, a whole column at a time.
 
 The original estimator predicts; only the making of dictionaries, 88 % of the usual time, is gone. The rules are those
-of scikit-learn's ``DictVectorizer.transform``: text ``v`` of feature ``f`` is the column ``f=v`` with value 1, a number is
-the column ``f``, a missing number is NaN there, and what the vocabulary does not know contributes nothing.
+of scikit-learn's ``DictVectorizer.transform``: text ``v`` of feature ``f`` is the column ``f=v`` with value 1, a number
+is the column ``f``, a missing number is NaN there, and what the vocabulary does not know contributes nothing.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ def _entries(folder: Path, part: str, *, want_file: bool) -> list[Path]:
         candidates = [folder / part]
     elif folder.is_dir():
         form = re.compile(re.escape(part).replace(r"\*", ".*").replace(r"\?", "."))
-        names = [name for name in os.listdir(folder) if form.fullmatch(name) and not name.startswith(".")]
-        candidates = [folder / name for name in names]
+        candidates = [path for path in folder.iterdir() if form.fullmatch(path.name) and not path.name.startswith(".")]
     else:
         candidates = []
     return [path for path in candidates if (path.is_file() if want_file else path.is_dir())]
