@@ -141,9 +141,18 @@ def _duration(feature: Feature, schema: Schema) -> pl.Expr:
         raise _unfit(feature, end, schema, f"the time zone of {start!r}")
     gap = pl.col(end) - pl.col(start)
     nanoseconds = "ns" in {schema[start].time_unit, schema[end].time_unit}  # type: ignore[attr-defined]
-    # Two divisions, as pandas' total_seconds() / 60 does, so that both give the same last bit.
-    seconds = gap.dt.total_nanoseconds() / 1e9 if nanoseconds else gap.dt.total_microseconds() / 1e6
-    return seconds / _SECONDS[dict(feature.options)["unit"]]
+    # Two divisions, as pandas' total_seconds() / 60 does.
+    ticks, rate = (gap.dt.total_nanoseconds(), 1e9) if nanoseconds else (gap.dt.total_microseconds(), 1e6)
+    return _divided(_divided(ticks, rate), _SECONDS[dict(feature.options)["unit"]])
+
+
+def _divided(value: pl.Expr, by: float) -> pl.Expr:
+    """``value / by``, correctly rounded, whatever the number of rows.
+
+    Polars divides by one number by multiplying with its reciprocal, but not where the frame has a single row; so the
+    same row would have other last bits in other company. A divisor that is a column is divided by.
+    """
+    return value / (value * 0 + by)
 
 
 def _ratio(feature: Feature, schema: Schema) -> pl.Expr:

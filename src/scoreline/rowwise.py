@@ -2,12 +2,14 @@
 
 A function that uses the whole column (a mean, a rank, a shift) gives other values when the same rows arrive in other
 company. So it is evaluated on a sample whole, halved, reversed and one row at a time, and any difference is refused.
+A row alone is given twice: Polars divides a frame of one row by a constant with other last bits than any longer frame.
 Polars' own ``is_row_separable`` says True of ``col - col.mean()``, so it is no help.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import polars as pl
 
@@ -15,6 +17,7 @@ from scoreline.errors import NotRowWise
 
 Evaluate = Callable[[pl.DataFrame], pl.DataFrame]
 _SINGLES = 3
+_RELAXED: Final = "vertical_relaxed"
 
 
 def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
@@ -33,9 +36,9 @@ def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
     whole = evaluate(sample)
     half = rows // 2
     arranged = {
-        "halved": pl.concat([evaluate(sample[:half]), evaluate(sample[half:])], how="vertical_relaxed"),
+        "halved": pl.concat([_in_company(evaluate, sample[:half]), _in_company(evaluate, sample[half:])], how=_RELAXED),
         "reversed": evaluate(sample.reverse()).reverse(),
-        "alone": pl.concat([evaluate(sample[i : i + 1]) for i in _singles(rows)], how="vertical_relaxed"),
+        "alone": pl.concat([_in_company(evaluate, sample[i : i + 1]) for i in _singles(rows)], how=_RELAXED),
     }
     for arrangement, found in arranged.items():
         expected = whole[_singles(rows)] if arrangement == "alone" else whole
@@ -47,6 +50,10 @@ def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
                 hint="learn such constants in training and keep them with the model",
                 columns=differing,
             )
+
+
+def _in_company(evaluate: Evaluate, rows: pl.DataFrame) -> pl.DataFrame:
+    return evaluate(pl.concat([rows, rows]))[:1] if rows.height == 1 else evaluate(rows)
 
 
 def _singles(rows: int) -> list[int]:
