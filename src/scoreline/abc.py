@@ -315,8 +315,16 @@ class Ledger(Protocol):
         """
         ...
 
-    def runs(self, job: str | None = None, partition: str | None = None, limit: int = 100) -> list[RunRecord]:
-        """The latest runs, newest first."""
+    def runs(
+        self,
+        job: str | None = None,
+        partition: str | None = None,
+        *,
+        run_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+    ) -> list[RunRecord]:
+        """The latest runs that have all that is given, newest first."""
         ...
 
     def holder(self, job: str, partition: str) -> Holder | None:

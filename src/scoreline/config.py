@@ -23,6 +23,7 @@ from scoreline.job import Job
 from scoreline.parameters import fill
 
 HOME = ".scoreline"
+_CONTENT = "__scoreline_content__"
 _LIMITS = {
     "lease": "SCORELINE_LEASE_SECONDS",
     "heartbeat": "SCORELINE_HEARTBEAT_SECONDS",
@@ -100,12 +101,15 @@ def import_job_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise UsageError(f"there is no job file at {file}", hint="give the path of a Python file that defines `job`")
     name = f"scoreline_job_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
+    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    if name in sys.modules and vars(sys.modules[name]).get(_CONTENT) == content:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} is no Python file", hint="give the path of a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
+    # An edited file is imported again, also in a long-lived session.
+    vars(module)[_CONTENT] = content
     sys.modules[name] = module
     if str(file.parent) not in sys.path:
         # Last, so that a job's neighbours never hide a library.

@@ -68,13 +68,21 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """A small JSON file's value, None when it is not there."""
+    """A small JSON file's value; None when it is not there, or a power failure has left it empty."""
     try:
         return json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
 
 
 def remove_tree(folder: Path) -> None:
     """Removes a folder with all in it; another process may be doing the same."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder with its parents, their names on stable storage."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_folder(place.parent)

@@ -147,4 +147,12 @@ class WorkerDied(Transient):
 
 
 class Cancelled(Transient):
-    """The run was cancelled before it was prepared; nothing was published."""
+    """The run was cancelled; nothing was published."""
+
+
+def storage_failed(error: OSError) -> StorageFailed:
+    """What an operating-system error means to a run."""
+    return StorageFailed(
+        f"{error.strerror or error}: {error.filename or 'no file named'}",
+        hint="check space and permissions (df -h, ls -l), then run the same command again",
+    )

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scoreline.errors import JobError
+from scoreline.errors import JobError, UsageError
 from scoreline.features import Feature
 from scoreline.files import Files
 from scoreline.filters import Filter
 from scoreline.output import GIVEN, PREDICTION, PREFIX, Column
 from scoreline.partition import SLUG, Grid
-from scoreline.template import TIME_FIELDS
+from scoreline.template import TIME_FIELDS, Template
 
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
 
@@ -231,8 +231,20 @@ def _check_sinks_apart(job: Job) -> Iterator[str]:
     places = [(str(files.under), files.path) for files in job.sink_files]
     if len(set(places)) < len(places):
         yield "two sinks have the same path; each needs its own"
-    if (str(job.source.under), job.source.path) in places:
-        yield "a sink has the path of the source; predictions would replace the input"
+    for sink in job.sink_files:
+        if str(sink.under) == str(job.source.under) and _would_read(job, sink):
+            yield f"the source {job.source.path!r} would read what goes to {sink.path!r}; use another folder"
+
+
+def _would_read(job: Job, sink: Files) -> bool:
+    """Whether the source's path of a partition matches a sink's path of the same partition."""
+    example = job.grid.parse(job.grid.example)
+    values = job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
+    try:
+        pattern = job.source.template.render(example, values)
+        return Template(pattern).matches(sink.template.render(example, values))
+    except UsageError:
+        return False  # another check names the field that nothing fills
 
 
 _CHECKS = (_check_name, _check_names_unique, _check_parts_present, _check_paths, _check_slots, _check_sinks_apart)

@@ -137,8 +137,8 @@ def _changed(assembly: Assembly, found: Survey, last: RunRecord) -> str:
 
 def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:
     """The newest publication of a job's partition, in these paths when they are given."""
-    for record in ledger.runs(job, slug, _HISTORY):
-        if record.state == PUBLISHED and paths in {None, tuple(record.facts["paths"])}:
+    for record in ledger.runs(job, slug, state=PUBLISHED, limit=_HISTORY):
+        if paths in {None, tuple(record.facts["paths"])}:
             return record
     return None
 
@@ -164,7 +164,7 @@ def open_run(
     deadline = time.monotonic() + assembly.limits.wait
     healed: list[str] = []
     while True:
-        waiting = _prepared(assembly, partition)
+        waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
         # Healing needs neither input nor model, which may be gone by now.
         found = None if waiting else survey(assembly, partition)
         reason = "prepared and not published"
@@ -186,10 +186,6 @@ def open_run(
             continue
         crashpoints.reach("open.claimed")
         return Opened(claim.handle, reason, None, tuple(healed))
-
-
-def _prepared(assembly: Assembly, partition: Partition) -> bool:
-    return any(run.state == PREPARED for run in assembly.ledger.runs(assembly.job.key, partition.slug, _HISTORY))
 
 
 def _claim(
@@ -217,8 +213,17 @@ def _claim(
                 hint="run the same command again when it has ended; scoreline status JOB shows it",
                 **busy.facts,
             ) from busy
-        time.sleep(_POLL_SECONDS)
+        _await_release(assembly, partition, deadline)
         return None
+
+
+def _await_release(assembly: Assembly, partition: Partition, deadline: float) -> None:
+    """Waits until somebody may claim, or the time is over; only the ledger is asked meanwhile."""
+    while time.monotonic() < deadline:
+        holder = assembly.ledger.holder(assembly.job.key, partition.slug)
+        if holder is None or (holder.owner is not None and holder.owner.is_dead()):
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str, Any]:

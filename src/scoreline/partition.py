@@ -92,7 +92,7 @@ class Grid:
         except (ValueError, OverflowError) as error:
             raise UsageError(
                 f"{text!r} is not a partition of the grid {self.spec!r}: {error}",
-                hint=f"write it as {self._example()}",
+                hint=f"write it as {self.example}",
             ) from error
 
     def last_complete(self, now: datetime) -> Partition:
@@ -148,7 +148,9 @@ class Grid:
         slug = f"{start.date().isoformat()}T{start.hour:02d}Z-{hours}h"
         return Partition(slug, start, start + timedelta(hours=hours))
 
-    def _example(self) -> str:
-        return {"month": "2021-02", "day": "2021-02-28"}.get(
+    @property
+    def example(self) -> str:
+        """A partition of this grid, as people write it."""
+        return {"month": "2021-02", "day": "2021-02-28", "named": "batch-1"}.get(
             self.spec, f"2025-01-18T{(self.hours or 1) % 24:02d}Z-{self.hours}h"
         )

@@ -45,10 +45,10 @@ class Evidence:
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:
-    """The first rows of a partition, None when it has none."""
+    """The first unit of a partition, None when it has none."""
     for split in splits:
         for batch in source.read(split, columns):
-            return batch.frame.head(SAMPLE_ROWS)
+            return batch.frame
     return None
 
 
@@ -58,7 +58,8 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     Args:
         job: the declaration.
         model: the original.
-        sample: (rows, input columns), the first of the partition.
+        sample: (rows, input columns), the first of the partition; `SAMPLE_ROWS` of them are tried, and as many of
+            those that the filters keep.
         split: where they come from.
         constants: of the run.
 
@@ -73,8 +74,8 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         derived = [pl.col(feature.name) for feature in job.derive]
         return made.select(derived + [rule.keep.alias(f"filter {rule.name}") for rule in job.filters])
 
-    require_row_wise(before_filters, rows)
-    kept, _ = keep(add_features(rows, job.derive, split), job.filters, split)
+    require_row_wise(before_filters, rows.head(SAMPLE_ROWS))
+    kept = keep(add_features(rows, job.derive, split), job.filters, split)[0].head(SAMPLE_ROWS)
     if not kept.height:
         return Evidence(0, None)
 

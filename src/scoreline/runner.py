@@ -25,15 +25,14 @@ from scoreline import crashpoints, durable
 from scoreline.abc import ModelFile, ModelVersion, Staging
 from scoreline.assembly import Assembly
 from scoreline.errors import (
-    Cancelled,
     ConservationBroken,
     LeaseLost,
     LedgerFailed,
     ScorelineError,
     StagingLost,
-    StorageFailed,
     Transient,
     WorkerDied,
+    storage_failed,
 )
 from scoreline.holding import Heartbeat, holding
 from scoreline.job import require_sound
@@ -180,6 +179,8 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
     """
     work = _work(assembly, handle)
     with holding(assembly, handle, park=False) as heartbeat:
+        if len(work.record.prepared) != len(assembly.sinks):
+            raise StagingLost(f"run {handle.run_id} was prepared for other sinks than the job has now")
         for made in work.record.prepared:
             assembly.sinks[made.sink].commit(made, handle.token, heartbeat.renew)
         heartbeat.renew()
@@ -206,18 +207,22 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
     try:
         opened = open_(assembly, partition, wish)
         clock.lap("open")
-        handle = opened.handle
-        if handle is None:
+        if opened.handle is None:
             assert opened.current is not None
             return _report(opened.current, "current", opened.reason, clock, _healed(opened))
+        return _go_through(assembly, opened.handle, opened, clock)
+    except OSError as error:
+        raise storage_failed(error) from error
+
+
+def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _Clock) -> RunReport:
+    try:
         with holding(assembly, handle, park=False) as heartbeat:
             _until_prepared(assembly, handle, heartbeat, clock)
         publish(assembly, handle)
-    except OSError as error:
-        raise StorageFailed(
-            f"{error.strerror or error}: {error.filename or 'no file named'}",
-            hint="check space and permissions (df -h, ls -l), then run the same command again",
-        ) from error
+    except BaseException as error:
+        assembly.notify("ended", handle, error=error)
+        raise
     clock.lap("publish")
     report = _report(_record(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
     close(assembly, handle, report)
@@ -265,7 +270,7 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
     """Ends a run that was not prepared; whatever fails here is left for the next claim."""
     if isinstance(error, LeaseLost):
         return
-    cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
+    cancelled = isinstance(error, KeyboardInterrupt)
     with suppress(ScorelineError, OSError):
         if _record(assembly, handle).state != RUNNING:
             return
@@ -274,12 +279,11 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
             _clean(assembly, _work(assembly, handle))
         facts = {
             "type": type(error).__name__,
-            "message": getattr(error, "message", str(error)),
+            "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
             "hint": getattr(error, "hint", None),
-            "retry": isinstance(error, Transient | OSError),
+            "retry": cancelled or isinstance(error, Transient | OSError),
         }
         assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": facts})
-        assembly.notify("ended", handle, error=error)
 
 
 def _heal(assembly: Assembly, handle: RunHandle) -> None:
@@ -292,10 +296,10 @@ def _heal(assembly: Assembly, handle: RunHandle) -> None:
 
 
 def _record(assembly: Assembly, handle: RunHandle) -> RunRecord:
-    for record in assembly.ledger.runs(handle.job, handle.partition, 1_000):
-        if record.run_id == handle.run_id:
-            return record
-    raise LeaseLost(f"the ledger does not know run {handle.run_id}")
+    found = assembly.ledger.runs(handle.job, handle.partition, run_id=handle.run_id)
+    if not found:
+        raise LeaseLost(f"the ledger does not know run {handle.run_id}")
+    return found[0]
 
 
 def _work(assembly: Assembly, handle: RunHandle) -> _Work:

@@ -16,8 +16,8 @@ from pathlib import Path
 import polars as pl
 
 from scoreline import crashpoints, durable
-from scoreline.abc import Model, ModelFile, Sink, Source, Staging
-from scoreline.errors import InputInvalid, ModelInvalid, RowsUnscorable
+from scoreline.abc import Model, ModelFile, Predictions, Sink, Source, Staging
+from scoreline.errors import InputInvalid, LossyCast, ModelFailed, ModelInvalid, RowsUnscorable
 from scoreline.features import Feature
 from scoreline.filters import Filter
 from scoreline.job import Job
@@ -166,12 +166,44 @@ def score_rows(
     if not frame.height:
         return empty_output(job), Counts(rows_in, 0, filtered)
     started = time.perf_counter()
-    predictions = model.predict(frame.select(model.inputs))
+    predictions = _predict(model, frame, split)
     spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
     started = time.perf_counter()
-    shaped = shape(with_given(job, frame, predictions.values, constants, split.ordinal), job.output)
+    shaped = _shape(job, with_given(job, frame, predictions.values, constants, split.ordinal), split)
     spent["shape"] += time.perf_counter() - started  # type: ignore[assignment]
     return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
+
+
+def _predict(model: Model, frame: pl.DataFrame, split: Split) -> Predictions:
+    try:
+        return model.predict(frame.select(model.inputs))
+    except ModelFailed as error:
+        suspects = [pl.col(name).is_finite() for name in model.inputs if frame.schema[name].is_numeric()]
+        rows = frame.filter(~pl.all_horizontal(suspects).fill_null(value=False))[_ROW] if suspects else pl.Series([])
+        if not rows.len():
+            raise
+        raise ModelFailed(
+            f"{error.message}; {rows.len()} rows have a missing, infinite or not-a-number feature, "
+            f"the first is row {rows[0]} of {split.file.path} (counted from 0)",
+            hint="leave such rows out by a filter, or train a model that reads missing values",
+            rows=rows.len(),
+            first=rows[0],
+        ) from error
+
+
+def _shape(job: Job, frame: pl.DataFrame, split: Split) -> pl.DataFrame:
+    try:
+        return shape(frame, job.output)
+    except LossyCast as error:
+        if "first" not in error.facts:
+            raise
+        row = frame[_ROW][error.facts["first"]]
+        raise LossyCast(
+            f"{error.message}, in row {row} of {split.file.path} (counted from 0)",
+            hint=error.hint,
+            rows=error.facts["rows"],
+            first=row,
+        ) from error
 
 
 def numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
@@ -256,7 +288,7 @@ def _refuse(frame: pl.DataFrame, broken: pl.Expr | pl.Series, reason: str, split
     if rows.len():
         raise RowsUnscorable(
             f"{rows.len()} rows can neither be scored nor filtered: {reason}; "
-            f"the first is row {rows[0]} of {split.file.path}",
+            f"the first is row {rows[0]} of {split.file.path} (counted from 0)",
             hint="mend the input, or leave such rows out by a filter that is never null",
             reason=reason,
             rows=rows.len(),

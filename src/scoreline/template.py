@@ -85,6 +85,10 @@ class Template:
                 parts.append(self._value(field, form, partition, known))
         return "".join(parts)
 
+    def matches(self, path: str) -> bool:
+        """Whether ``path`` is what a template without fields stands for."""
+        return re.fullmatch(_glob_pattern(self.text), path) is not None
+
     def partition_of(self, path: str, grid: Grid, values: Mapping[str, str]) -> Partition | None:
         """The partition whose rendered template matches ``path``, or None."""
         match = re.compile(self._pattern(values)).fullmatch(path)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from scoreline.errors import Cancelled, ScorelineError, StorageFailed
+from scoreline.errors import Cancelled, ScorelineError, storage_failed
 
 _COMMANDS = {
     "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
@@ -85,7 +85,8 @@ def _cancel(number: int, frame: FrameType | None) -> None:
     del frame
     # A second signal while the first is being obeyed must not interrupt the tidying.
     signal.signal(number, signal.SIG_IGN)
-    raise Cancelled("the run was ended by a signal; nothing was published", hint="run the same command again")
+    # Not an Exception: no code between here and the runner takes it for a failure of its own.
+    raise KeyboardInterrupt
 
 
 def _tell(error: BaseException) -> int:
@@ -94,12 +95,11 @@ def _tell(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        error = Cancelled("interrupted; nothing was published", hint="run the same command again")
-    if isinstance(error, OSError):
-        error = StorageFailed(
-            f"{error.strerror or error}: {error.filename or 'no file named'}",
-            hint="check space and permissions (df -h, ls -l), then run the same command again",
+        error = Cancelled(
+            "cancelled by a signal", hint="run the same command again; scoreline status JOB shows the state"
         )
+    if isinstance(error, OSError):
+        error = storage_failed(error)
     assert isinstance(error, ScorelineError)
     if "--json" in sys.argv:
         click.echo(json.dumps({"error": _form(error)}, indent=2))

@@ -10,6 +10,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -52,7 +53,8 @@ class ProcessEngine:
         except BrokenProcessPool as error:
             raise WorkerDied(
                 "a worker process ended without a word (killed, or out of memory)",
-                hint="run the same command again with fewer --workers; what was scored is kept",
+                hint="run the same command again with fewer --workers (what was scored is kept); "
+                "in a script of your own, call run() under `if __name__ == '__main__':`",
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -61,6 +63,8 @@ class ProcessEngine:
 def _begin(prepare: Callable[[], object] | None, task: bytes) -> None:
     global _task  # noqa: PLW0603 - one task per worker process
     threading.Thread(target=_end_with_driver, daemon=True).start()
+    # Ctrl-C reaches the whole process group; the driver decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The pool has one process per worker already; Polars' own threads would only get in each other's way.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     if prepare is not None:

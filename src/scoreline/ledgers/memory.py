@@ -57,10 +57,9 @@ class MemoryLedger:
             if holder is not None and holder.token != takeover:
                 raise Busy(f"{new.job} {new.partition} is busy: {holder}", holder=holder)
             token = self._leases[key].token + 1 if key in self._leases else 1
-            prepared = next((run for run in self.runs(*key) if run.state == PREPARED), None)
-            for run in self.runs(*key):
-                if run.state == RUNNING:
-                    self._runs[run.run_id] = replace(run, state=ABANDONED, updated_at=_now())
+            prepared = next(iter(self.runs(*key, state=PREPARED)), None)
+            for run in self.runs(*key, state=RUNNING):
+                self._runs[run.run_id] = replace(run, state=ABANDONED, updated_at=_now())
             run_id = prepared.run_id if prepared else new.run_id
             self._leases[key] = _Lease(token, run_id, lease, self.clock() + lease.seconds)
             if prepared:
@@ -100,13 +99,24 @@ class MemoryLedger:
             if state in ENDED:
                 held.run_id = None
 
-    def runs(self, job: str | None = None, partition: str | None = None, limit: int = 100) -> list[RunRecord]:
+    def runs(
+        self,
+        job: str | None = None,
+        partition: str | None = None,
+        *,
+        run_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+    ) -> list[RunRecord]:
         """See `scoreline.abc.Ledger.runs`."""
         with self._lock:
             found = [
                 run
                 for run in reversed(self._runs.values())
-                if job in {None, run.job} and partition in {None, run.partition}
+                if job in {None, run.job}
+                and partition in {None, run.partition}
+                and run_id in {None, run.run_id}
+                and state in {None, run.state}
             ]
         return found[:limit]
 

@@ -142,11 +142,21 @@ class SqliteLedger:
                     "UPDATE leases SET run_id = NULL WHERE job = ? AND partition = ?", (handle.job, handle.partition)
                 )
 
-    def runs(self, job: str | None = None, partition: str | None = None, limit: int = 100) -> list[RunRecord]:
+    def runs(
+        self,
+        job: str | None = None,
+        partition: str | None = None,
+        *,
+        run_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+    ) -> list[RunRecord]:
         """See `scoreline.abc.Ledger.runs`."""
+        wanted = {"job": job, "partition": partition, "run_id": run_id, "state": state}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
         with self._connection() as db:
-            where = "(?1 IS NULL OR job = ?1) AND (?2 IS NULL OR partition = ?2)"
-            return _select(db, where, (job, partition), limit)
+            where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
+            return _select(db, where, tuple(wanted.values()), limit)
 
     def holder(self, job: str, partition: str) -> Holder | None:
         """See `scoreline.abc.Ledger.holder`."""

@@ -147,14 +147,16 @@ class VocabularyLookup:
             row, place = np.nonzero(columns >= 0)
             dense[row, columns[row, place]] = values[row, place]
             return dense
-        order = np.argsort(columns, axis=1, kind="stable")
-        columns = np.take_along_axis(columns, order, axis=1)
-        values = np.take_along_axis(values, order, axis=1)
         known = columns >= 0
         starts = np.zeros(rows + 1, dtype=np.int32)
-        np.cumsum(known.sum(axis=1), out=starts[1:])
-        matrix = self.container((values[known], columns[known], starts), shape=(rows, self.width))
-        matrix.has_sorted_indices = True
+        if known.all():
+            starts[:] = np.arange(rows + 1, dtype=np.int32) * len(self.inputs)
+            entries = values.ravel(), columns.ravel()
+        else:
+            np.cumsum(np.count_nonzero(known, axis=1), out=starts[1:])
+            entries = values[known], columns[known]
+        matrix = self.container((*entries, starts), shape=(rows, self.width))
+        matrix.sort_indices()  # as the original does: sums of a row are then taken in the same order
         return matrix
 
 

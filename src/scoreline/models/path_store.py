@@ -60,7 +60,8 @@ class PathStore:
                 digest=version.digest,
             )
         kept = self.home / "models" / version.digest / version.path.name
-        if not kept.is_file() and local.copy_in(version.path, kept) != version.digest:
+        whole = kept.is_file() and kept.stat().st_size == version.size
+        if not whole and local.copy_in(version.path, kept) != version.digest:
             kept.unlink()
             raise Transient(
                 f"the model {version.path} changed while it was being pinned", hint="run the same command again"

@@ -65,7 +65,8 @@ class Trust:
     def reason(self, digest: str, path: Path) -> str | None:
         """Why this model may be loaded, None when it may not."""
         for entry in self.entries():
-            if entry["digest"] == digest:
+            # A record that others can write to proves nothing.
+            if entry["digest"] == digest and not writable_by_others(self.record, self.home):
                 return f"digest trusted by {entry['by']} at {entry['at']}"
         for folder in self.folders:
             if path.resolve().is_relative_to(folder.resolve()) and not writable_by_others(path, folder):
@@ -73,7 +74,9 @@ class Trust:
         return None
 
     def refusal(self, path: Path) -> str:
-        """What stands against trusting a file by its folder, '' when no folder was named for it."""
+        """What stands against a trust that was meant, '' when none was."""
+        if self.record.exists() and (open_to := writable_by_others(self.record, self.home)):
+            return f"others can write to {', '.join(open_to)}, so its record of trusted digests proves nothing"
         for folder in self.folders:
             if path.resolve().is_relative_to(folder.resolve()):
                 return f"others can write to {', '.join(writable_by_others(path, folder))}"
@@ -81,19 +84,16 @@ class Trust:
 
 
 def writable_by_others(path: Path, folder: Path) -> list[str]:
-    """Which of ``path``, its folders up to ``folder``, and the folders above can be changed by another user.
+    """Which of ``path`` and its folders, up to and including ``folder``, another user can change.
 
-    A folder above with the sticky bit (such as /tmp) is no danger: others cannot replace what is inside.
+    Folders above may belong to a group: whoever moves ``folder`` away and puts another one in its place owns that one,
+    so its owner has to be this user, root, or the owner of the folder above.
     """
     resolved, top = path.resolve(), folder.resolve()
-    found = []
-    for place in (resolved, *resolved.parents):
-        facts = place.stat()
-        above = not place.is_relative_to(top)
-        shielded = above and bool(facts.st_mode & stat.S_ISVTX)
-        if (facts.st_mode & _OTHERS_WRITE and not shielded) or facts.st_uid not in {0, os.getuid()}:
-            found.append(str(place))
-    return found
+    owners = {0, os.getuid(), top.parent.stat().st_uid}
+    places = [resolved, *(parent for parent in resolved.parents if parent.is_relative_to(top))]
+    facts = [(place, place.stat()) for place in places]
+    return [str(place) for place, fact in facts if fact.st_mode & _OTHERS_WRITE or fact.st_uid not in owners]
 
 
 def _user() -> str:

@@ -7,6 +7,7 @@ Staging and locks lie in one dot-folder beside the output folder, on the same fi
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class ParquetSink:
         """See `scoreline.abc.Sink.begin`."""
         target = self.folder / slot.path
         staging = self._staging(slot) / work
-        target.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(target.parent)
         staging.mkdir(parents=True, exist_ok=True)
         local.require_one_file_system(staging, target.parent)
         return Staging(slot, sink, str(staging))
@@ -92,13 +93,13 @@ class ParquetSink:
     def commit(self, prepared: Prepared, token: int, fence: Fence) -> None:
         """See `scoreline.abc.Sink.commit`."""
         staged, target = Path(prepared.staged), Path(prepared.target)
-        with local.locked(self._lock(target), _LOCK_SECONDS):
+        with local.locked(_lock(staged, target), _LOCK_SECONDS):
             crashpoints.reach("publish.locked")
             fence()
             if _published(target, prepared) and not staged.exists():
                 durable.sync_folder(target.parent)
                 return
-            self._require_replaceable(target, prepared, token)
+            self._require_replaceable(target, staged, token)
             try:
                 staged.replace(target)
             except FileNotFoundError as error:
@@ -119,29 +120,36 @@ class ParquetSink:
     def _hidden(self) -> Path:
         """The dot-folder beside the folder that holds published files."""
         fixed = (self.folder / self.template.fixed_folder).resolve()
-        if fixed.parent == fixed or fixed.is_mount():
+        if fixed.parent == fixed or fixed.is_mount() or not os.access(fixed.parent, os.W_OK):
             return fixed / ".scoreline"
         return fixed.with_name(f".{fixed.name}.scoreline")
 
     def _staging(self, slot: Slot) -> Path:
         return self._hidden / "staging" / slot.claim
 
-    def _lock(self, target: Path) -> Path:
-        name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
-        return self._hidden / "locks" / f"{name}.lock"
-
-    def _require_replaceable(self, target: Path, prepared: Prepared, token: int) -> None:
-        if not target.exists():
+    def _require_replaceable(self, target: Path, staged: Path, token: int) -> None:
+        mine, there = _provenance(staged), _provenance(target)
+        if mine is None or not target.exists():
             return
-        there = _provenance(target)
         if there is None:
-            if not self.replace_foreign:
-                raise OutputForeign(
-                    f"{target} is no file that Scoreline published (or it is damaged), so it is not replaced",
-                    hint="look at it; then move it away, or replace it with --force",
-                )
-        elif there.ledger == prepared.ledger and there.token > token:
-            raise LeaseLost(f"{target} holds the newer run {there.run_id}, so {prepared.run_id} may not publish")
+            whose = "is no file that Scoreline published (or it is damaged)"
+        elif (there.job, there.partition) != (mine.job, mine.partition):
+            whose = f"holds the predictions of {there.job} {there.partition}"
+        elif there.ledger == mine.ledger and there.token > token:
+            raise LeaseLost(f"{target} holds the newer run {there.run_id}, so {mine.run_id} may not publish")
+        else:
+            return
+        if not self.replace_foreign:
+            raise OutputForeign(
+                f"{target} {whose}, so it is not replaced",
+                hint="give each job and partition its own path; or move the file away, or replace it with --force",
+            )
+
+
+def _lock(staged: Path, target: Path) -> Path:
+    # Derived from the staged file, so that whoever publishes it later takes the same lock.
+    name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
+    return staged.parents[3] / "locks" / f"{name}.lock"
 
 
 def _published(target: Path, prepared: Prepared) -> bool:
