@@ -7,22 +7,17 @@ reads what it needs from the ledger and from staging, so that separate processes
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from scoreline import crashpoints, durable
-from scoreline.abc import ModelFile, ModelVersion, Staging
+from scoreline.abc import ModelFile
 from scoreline.assembly import Assembly
 from scoreline.errors import (
     ConservationBroken,
@@ -40,36 +35,14 @@ from scoreline.opening import Opened, Wish, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, examine, first_rows
-from scoreline.provenance import Provenance
 from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease, RunHandle, RunRecord
 from scoreline.report import Counts, RunReport, SplitReport, total
 from scoreline.score import Constants, ScoreSplit, empty_output, score_rows
-from scoreline.slot import Slot, claim_id
-from scoreline.splits import UNIT_ROWS, FileIdentity, Split
+from scoreline.splits import Split
+from scoreline.work import Work, clean, provenance_of, record_of, reports_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
 _KEEPS_PARTS = (WorkerDied, LedgerFailed)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What the stages of one run derive from its record."""
-
-    record: RunRecord
-    slots: tuple[Slot, ...]
-    key: str
-    receipts: Path
-    constants: Constants
-    files: tuple[FileIdentity, ...]
-    model: ModelVersion
-
-    @property
-    def plan_path(self) -> Path:
-        return self.receipts / "plan.json"
-
-    @property
-    def rows(self) -> int:
-        return sum(file.rows for file in self.files)
 
 
 def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Opened:  # noqa: B008 - frozen
@@ -92,9 +65,8 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
         NotRowWise: an expression of the job looks at more than its own row.
         InputInvalid: a file cannot be read as declared.
     """
-    work = _work(assembly, handle)
-    for position, (sink, slot) in enumerate(zip(assembly.sinks, work.slots, strict=True)):
-        sink.begin(slot, position, work.key)
+    work = work_of(assembly, handle)
+    stagings(assembly, work)
     model_file = assembly.models.fetch(work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
     evidence, about = _preflight(assembly, work, model_file, splits)
@@ -116,7 +88,8 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
 
 def split_task(assembly: Assembly, handle: RunHandle) -> ScoreSplit:
     """The function that scores any split of the run, to be sent where it runs."""
-    work = _work(assembly, handle)
+    work = work_of(assembly, handle)
+    require_same_job(assembly, work)
     plan = durable.read_json(work.plan_path)
     if plan is None:
         raise StagingLost(f"the plan of run {handle.run_id} is gone", hint="run the same command again")
@@ -124,7 +97,7 @@ def split_task(assembly: Assembly, handle: RunHandle) -> ScoreSplit:
         assembly.job,
         assembly.source,
         assembly.sinks,
-        _stagings(assembly, work),
+        stagings(assembly, work),
         assembly.models.fetch(work.model),
         bool(plan["accelerate"]),
         work.constants,
@@ -145,13 +118,14 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
         StagingLost: a split was not scored, or its parts are gone.
         LeaseLost: another run has taken over.
     """
-    work = _work(assembly, handle)
-    reports = _reports(work)
+    work = work_of(assembly, handle)
+    require_same_job(assembly, work)
+    reports = reports_of(work)
     counts = total(reports)
     counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
-    provenance = _provenance(assembly, work, counts)
+    provenance = provenance_of(assembly, work, counts)
     prepared = []
-    for position, (sink, staging) in enumerate(zip(assembly.sinks, _stagings(assembly, work), strict=True)):
+    for position, (sink, staging) in enumerate(zip(assembly.sinks, stagings(assembly, work), strict=True)):
         receipts = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
         written = sum(receipt.rows for receipt in receipts)
         if not receipts:
@@ -162,7 +136,7 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
                 f"{counts.scored} rows were scored, {written} written, and {made.rows} are staged for {made.target}"
             )
         prepared.append(made)
-    assembly.ledger.record(handle, PREPARED, {"counts": _counts_form(counts)}, prepared)
+    assembly.ledger.record(handle, PREPARED, {"counts": asdict(counts)}, prepared)
     crashpoints.reach("prepare.recorded")
     assembly.notify("prepared", handle)
     return counts
@@ -177,14 +151,14 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
         LeaseLost: another run has taken over.
         OutputForeign: an output path holds something that no run published.
     """
-    work = _work(assembly, handle)
+    work = work_of(assembly, handle)
     with holding(assembly, handle, park=False) as heartbeat:
         if len(work.record.prepared) != len(assembly.sinks):
             raise StagingLost(f"run {handle.run_id} was prepared for other sinks than the job has now")
         for made in work.record.prepared:
             assembly.sinks[made.sink].commit(made, handle.token, heartbeat.renew)
         heartbeat.renew()
-        _clean(assembly, work)
+        clean(assembly, work)
         crashpoints.reach("publish.cleaned")
         assembly.ledger.record(handle, PUBLISHED)
     crashpoints.reach("publish.recorded")
@@ -224,7 +198,7 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _C
         assembly.notify("ended", handle, error=error)
         raise
     clock.lap("publish")
-    report = _report(_record(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
+    report = _report(record_of(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
     close(assembly, handle, report)
     return report
 
@@ -272,11 +246,11 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
         return
     cancelled = isinstance(error, KeyboardInterrupt)
     with suppress(ScorelineError, OSError):
-        if _record(assembly, handle).state != RUNNING:
+        if record_of(assembly, handle).state != RUNNING:
             return
         assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
         if not isinstance(error, _KEEPS_PARTS):
-            _clean(assembly, _work(assembly, handle))
+            clean(assembly, work_of(assembly, handle))
         facts = {
             "type": type(error).__name__,
             "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
@@ -295,60 +269,8 @@ def _heal(assembly: Assembly, handle: RunHandle) -> None:
         assembly.ledger.record(handle, FAILED, {"error": {"type": "StagingLost", "message": error.message}})
 
 
-def _record(assembly: Assembly, handle: RunHandle) -> RunRecord:
-    found = assembly.ledger.runs(handle.job, handle.partition, run_id=handle.run_id)
-    if not found:
-        raise LeaseLost(f"the ledger does not know run {handle.run_id}")
-    return found[0]
-
-
-def _work(assembly: Assembly, handle: RunHandle) -> _Work:
-    record = _record(assembly, handle)
-    facts = record.facts
-    constants = Constants(
-        handle.partition, handle.run_id, facts["model"]["version"], datetime.fromisoformat(facts["scored_at"])
-    )
-    model = facts["model"]
-    key = _work_key(assembly, record)
-    claim = claim_id(handle.job, handle.partition)
-    return _Work(
-        record,
-        tuple(Slot(handle.job, handle.partition, path) for path in facts["paths"]),
-        key,
-        assembly.home / "work" / claim / key,
-        constants,
-        tuple(FileIdentity(**form) for form in facts["files"]),
-        ModelVersion(model["uri"], model["digest"], model["version"], Path(model["path"]), model["size"]),
-    )
-
-
-def _work_key(assembly: Assembly, record: RunRecord) -> str:
-    """Names what the parts of a run depend on: whoever has the same key may use them."""
-    facts = record.facts
-    volatile = any(column.volatile for column in assembly.job.output)
-    named = {
-        "job": record.job,
-        "partition": record.partition,
-        "scoring": facts["scoring_digest"],
-        "model": facts["model"]["digest"],
-        "version": facts["model"]["version"],
-        "input": facts["files"],
-        "paths": facts["paths"],
-        "made_by": [version("scoreline"), version("polars"), UNIT_ROWS],
-        "run": record.run_id if volatile else None,
-    }
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _stagings(assembly: Assembly, work: _Work) -> tuple[Staging, ...]:
-    return tuple(
-        sink.begin(slot, position, work.key)
-        for position, (sink, slot) in enumerate(zip(assembly.sinks, work.slots, strict=True))
-    )
-
-
 def _preflight(
-    assembly: Assembly, work: _Work, model_file: ModelFile, splits: Sequence[Split]
+    assembly: Assembly, work: Work, model_file: ModelFile, splits: Sequence[Split]
 ) -> tuple[Evidence, dict[str, Any]]:
     model = model_file.load([feature.name for feature in assembly.job.features])
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
@@ -364,55 +286,6 @@ def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
             f"the accelerated form disagreed with the model ({evidence.parity.detail}); the model itself was used"
         )
     return notes
-
-
-def _reports(work: _Work) -> list[SplitReport]:
-    plan = durable.read_json(work.plan_path)
-    if plan is None:
-        raise StagingLost(f"the plan of run {work.record.run_id} is gone", hint="run the same command again")
-    reports = []
-    for form in plan["splits"]:
-        found = durable.read_json(work.receipts / f"split-{form['index']:06d}.json")
-        if found is None:
-            raise StagingLost(f"split {form['index']} of run {work.record.run_id} was not scored")
-        reports.append(SplitReport.from_dict(found))
-    return reports
-
-
-def _provenance(assembly: Assembly, work: _Work, counts: Counts) -> Provenance:
-    facts, model = work.record.facts, work.model
-    return Provenance(
-        ledger=assembly.ledger.id,
-        job=work.record.job,
-        partition=work.record.partition,
-        run_id=work.record.run_id,
-        token=work.record.token,
-        model_uri=model.uri,
-        model_digest=model.digest,
-        model_version=model.version,
-        scoring_digest=facts["scoring_digest"],
-        fingerprint=facts["fingerprint"],
-        counts=json.dumps(_counts_form(counts), sort_keys=True),
-        volatile=json.dumps([column.name for column in assembly.job.output if column.volatile]),
-        scored_at=facts["scored_at"],
-        scoreline=version("scoreline"),
-    )
-
-
-def _counts_form(counts: Counts) -> dict[str, Any]:
-    return {
-        "rows_in": counts.rows_in,
-        "scored": counts.scored,
-        "filtered": counts.filtered,
-        "quarantined": counts.quarantined,
-        "unseen": counts.unseen,
-    }
-
-
-def _clean(assembly: Assembly, work: _Work) -> None:
-    for sink, slot in zip(assembly.sinks, work.slots, strict=True):
-        sink.abort(slot)
-    durable.remove_tree(work.receipts.parent)
 
 
 def _healed(opened: Opened) -> list[str]:
