@@ -71,7 +71,7 @@ class SqliteLedger:
         self.path = path
         self._clock = clock
         self._boot = boot_id()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whoever can write here can trust pickles
         _refuse_network(path.parent)
         self.id = self._migrate()
 

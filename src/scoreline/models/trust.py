@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from scoreline.errors import StorageUnfit
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -38,7 +41,11 @@ class Trust:
         return self.home / "trusted.jsonl"
 
     def add(self, digest: str, path: Path) -> dict[str, str]:
-        """Trusts a digest, for good; returns the recorded entry."""
+        """Trusts a digest, for good; returns the recorded entry.
+
+        Raises:
+            StorageUnfit: others can write to the home, so the record would prove nothing.
+        """
         entry = {
             "digest": digest,
             "path": str(path),
@@ -46,7 +53,12 @@ class Trust:
             "host": socket.gethostname(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if open_to := writable_by_others(self.home, self.home):
+            raise StorageUnfit(
+                f"others can write to {', '.join(open_to)}, so a record of trusted digests there would prove nothing",
+                hint=f"chmod go-w {shlex.join(open_to)}",
+            )
         descriptor = os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(entry) + "\n")
