@@ -1,7 +1,7 @@
 """Work: what the stages of a run derive from its record, and the small files in which they hand work on.
 
-The plan and one report for each scored split lie in Scoreline's home, written by rename. Their folder is named by what was
-scored with what, so that a later attempt at the same work finds the parts of an earlier one.
+The plan and one report for each scored split lie in Scoreline's home, written by rename. Their folder is named by what
+was scored with what, so that a later attempt at the same work finds the parts of an earlier one.
 """
 
 from __future__ import annotations
