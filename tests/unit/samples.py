@@ -1,0 +1,58 @@
+"""What several unit tests start from: small declarations, rows and strategies."""
+
+# ruff: noqa: DTZ001 - naive times are what grids and sources have
+
+from datetime import UTC, datetime, timedelta
+
+import hypothesis.strategies as st
+
+from scoreline import Files, Job, number, prediction
+from scoreline.partition import Grid
+from scoreline.score import Constants
+from scoreline.splits import FileIdentity, Split, Unit
+
+HOUR_GRIDS = [f"{hours}h" for hours in (1, 2, 3, 4, 6, 8, 12, 24)]
+GRIDS = ["month", "day", "named", *HOUR_GRIDS]
+TIME_ZONES = ["UTC", "Africa/Cairo", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "America/St_Johns"]
+
+
+def slug_of(grid, start):
+    """The slug of the partition that begins at a naive start, written a second time."""
+    form = {"month": "%m", "day": "%m-%d"}.get(grid.spec, f"%m-%dT%HZ-{grid.spec}")
+    return f"{start.year:04d}-{start:{form}}"
+
+
+@st.composite
+def partitions(draw, first=datetime(1, 1, 1), last=datetime(9999, 11, 30), specs=("month", "day", *HOUR_GRIDS)):
+    """(grid, naive start of one of its partitions)."""
+    grid = Grid(draw(st.sampled_from(specs)), draw(st.sampled_from(TIME_ZONES)))
+    start = draw(st.datetimes(first, last)).replace(minute=0, second=0, microsecond=0)
+    if grid.hours:
+        return grid, start - timedelta(hours=start.hour % grid.hours)
+    return grid, start.replace(hour=0, day=1 if grid.spec == "month" else start.day)
+
+
+def job(**changes):
+    """A sound job of one feature, with changes."""
+    declared = {
+        "name": "trips",
+        "partition": "month",
+        "source": Files("{slug}.parquet", under="in"),
+        "model": "models/m.pkl",
+        "features": [number("x")],
+        "output": [prediction("p")],
+        "sinks": Files("{slug}.parquet", under="out"),
+    }
+    return Job(**(declared | changes))
+
+
+def split(rows=10, path="in/2021-02.parquet", index=0):
+    """A split of one unit."""
+    identity = FileIdentity(path, 1_000, 1, "1:2", "f" * 64, rows)
+    return Split(index, identity, 0, (Unit((0, 1), 0, rows, 0),))
+
+
+def constants(**changes):
+    """What is the same for all rows of a made-up run."""
+    given = {"slug": "2021-02", "run_id": "r1", "model_version": "v1", "scored_at": datetime(2021, 3, 1, tzinfo=UTC)}
+    return Constants(**(given | changes))
