@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scoreline.errors import UsageError
 from scoreline.partition import Grid, Partition
@@ -18,7 +18,9 @@ from scoreline.partition import Grid, Partition
 _VALUE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._=+-]{1,128}\Z")
 _DIGITS = {"yyyy": 4, "mm": 2, "dd": 2, "hh": 2}
 _SHORT = ("m", "d", "h")
-TIME_FIELDS = (*_DIGITS, *_SHORT, "slug", "start", "end")
+_BOUNDS = ("start", "end")
+_DAY = "%Y-%m-%d"
+TIME_FIELDS = (*_DIGITS, *_SHORT, "slug", *_BOUNDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Template:
                 hint="put the folder into under=, and the rest into the template",
             )
         for _, field, form in pieces:
-            if field is not None and (not field.isidentifier() or (form and field not in {"start", "end"})):
+            if field is not None and (not field.isidentifier() or (form and field not in _BOUNDS)):
                 raise UsageError(
                     f"the path template {self.text!r} has an unusable field {field!r}",
                     hint="write {name}; only {start:%Y-%m} and {end:%Y-%m} take a form",
@@ -105,11 +107,11 @@ class Template:
         return [(text, field, form or "") for text, field, form, _ in string.Formatter().parse(self.text)]
 
     def _value(self, field: str, form: str, partition: Partition, known: Mapping[str, str]) -> str:
-        if field in {"start", "end"}:
+        if field in _BOUNDS:
             instant = partition.start if field == "start" else partition.end
             if instant is None:
                 raise UsageError(f"a named partition has no {field}", hint="use {slug} in the path template")
-            value = _strftime(instant, form or "%Y-%m-%d")
+            value = _strftime(instant, form or _DAY)
         elif field in known:
             value = known[field]
         else:
@@ -131,7 +133,7 @@ class Template:
             out.append(_glob_pattern(text))
             if field is None:
                 continue
-            group = re.sub(r"\W", "_", f"{field}__{form.encode().hex()}" if form else field)
+            group = f"{field}__{(form or _DAY).encode().hex()}" if field in _BOUNDS else field
             if field in values:
                 out.append(re.escape(values[field]))
             elif group in seen:
@@ -173,10 +175,12 @@ def _others(groups: Mapping[str, str]) -> dict[str, str]:
 def _from_fields(groups: Mapping[str, str], grid: Grid) -> Partition:
     if "slug" in groups:
         return grid.parse(groups["slug"])
-    start = next((name for name in groups if name.startswith("start__")), None)
-    if start is not None:
-        form = bytes.fromhex(start.removeprefix("start__")).decode()
-        return grid.parse(_slug_of(datetime.strptime(groups[start], form), grid))  # noqa: DTZ007 - a grid's own bounds
+    for name, text in groups.items():
+        field, _, form = name.partition("__")
+        if form and field in _BOUNDS:
+            bound = datetime.strptime(text, bytes.fromhex(form).decode())  # noqa: DTZ007 - a grid's own bounds
+            length = timedelta(hours=grid.hours or 24)
+            return grid.parse(_slug_of(bound if field == "start" else bound - length, grid))
     number = {name: int(value) for name, value in groups.items() if value.isdigit()}
     month = number.get("mm", number.get("m", 1))
     day = number.get("dd", number.get("d", 1))
