@@ -1,0 +1,47 @@
+import pickle
+
+import pytest
+
+from scoreline import Files
+from scoreline.errors import UsageError
+
+
+@pytest.mark.parametrize("path", ["{slug}.parquet", "{slug}.PARQUET", "a.b/{slug}.parquet"])
+def test_the_suffix_tells_the_format(path):
+    assert Files(path).format == "parquet"
+
+
+def test_a_declared_format_needs_no_suffix():
+    assert Files("{slug}", format="parquet").format == "parquet"
+
+
+@pytest.mark.parametrize(("path", "form"), [("{slug}", ""), ("{slug}.csv", ""), ("{slug}.parquet", "orc")])
+def test_an_unknown_format_is_refused_with_those_that_are_known(path, form):
+    with pytest.raises(UsageError, match="format") as caught:
+        Files(path, format=form)
+    assert "parquet" in caught.value.hint
+
+
+def test_an_unknown_layout_is_refused():
+    with pytest.raises(UsageError, match="layout"):
+        Files("{slug}.parquet", layout="heap")
+
+
+def test_an_unusable_template_is_refused_where_it_is_declared():
+    with pytest.raises(UsageError):
+        Files("../{slug}.parquet")
+
+
+def test_a_folder_that_moves_does_not_change_what_is_declared():
+    assert Files("{slug}.parquet", under="a").declaration() == Files("{slug}.parquet", under="b").declaration()
+
+
+def test_another_path_is_another_declaration():
+    assert Files("{slug}.parquet").declaration() != Files("{yyyy}-{mm}.parquet").declaration()
+
+
+def test_files_are_values():
+    files = Files("{slug}.parquet", under="a")
+    assert files == Files("{slug}.parquet", under="a") != Files("{slug}.parquet", under="b")
+    assert pickle.loads(pickle.dumps(files)) == files
+    assert len({files, Files("{slug}.parquet", under="a")}) == 1
