@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -66,9 +67,9 @@ class MemoryLedger:
                 prepared = self._runs[run_id] = replace(prepared, token=token)
             else:
                 self._runs[run_id] = RunRecord(
-                    run_id, *key, RUNNING, new.reason, token, _now(), _now(), dict(new.facts)
+                    run_id, *key, RUNNING, new.reason, token, _now(), _now(), _copied(new.facts)
                 )
-            return Claim(RunHandle(run_id, token, *key), prepared)
+            return Claim(RunHandle(run_id, token, *key), prepared and _copy_of(prepared))
 
     def renew(self, handle: RunHandle, lease: Lease) -> None:
         """See `scoreline.abc.Ledger.renew`."""
@@ -92,7 +93,7 @@ class MemoryLedger:
             self._runs[run.run_id] = replace(
                 run,
                 state=state,
-                facts=run.facts | (facts or {}),
+                facts=run.facts | _copied(facts or {}),
                 prepared=tuple(prepared) or run.prepared,
                 updated_at=_now(),
             )
@@ -118,7 +119,7 @@ class MemoryLedger:
                 and run_id in {None, run.run_id}
                 and state in {None, run.state}
             ]
-        return found[:limit]
+            return [_copy_of(run) for run in found[:limit]]
 
     def holder(self, job: str, partition: str) -> Holder | None:
         """See `scoreline.abc.Ledger.holder`."""
@@ -133,6 +134,16 @@ class MemoryLedger:
         if held is None or held.token != handle.token or held.run_id != handle.run_id:
             raise LeaseLost(f"run {handle.run_id} does not hold {handle.job} {handle.partition} any more")
         return held
+
+
+def _copied(facts: dict[str, Any]) -> dict[str, Any]:
+    # The way through JSON, as in every other ledger: nobody outside holds a part of what is kept here.
+    copy: dict[str, Any] = json.loads(json.dumps(facts))
+    return copy
+
+
+def _copy_of(run: RunRecord) -> RunRecord:
+    return replace(run, facts=_copied(run.facts))
 
 
 def _now() -> str:

@@ -12,7 +12,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -91,12 +91,13 @@ class SqliteLedger:
             )
             prepared = _select(db, where, (new.job, new.partition, PREPARED), 1)
             if prepared:
-                run_id = prepared[0].run_id
+                run = replace(prepared[0], token=token)
                 db.execute(
-                    "UPDATE leases SET run_id = ? WHERE job = ? AND partition = ?", (run_id, new.job, new.partition)
+                    "UPDATE leases SET run_id = ? WHERE job = ? AND partition = ?",
+                    (run.run_id, new.job, new.partition),
                 )
-                db.execute("UPDATE runs SET token = ? WHERE run_id = ?", (token, run_id))
-                return Claim(RunHandle(run_id, token, new.job, new.partition), prepared[0])
+                db.execute("UPDATE runs SET token = ? WHERE run_id = ?", (token, run.run_id))
+                return Claim(RunHandle(run.run_id, token, new.job, new.partition), run)
             db.execute(
                 f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '[]')",  # noqa: S608 - constant text
                 (new.run_id, new.job, new.partition, RUNNING, new.reason, token, _now(), _now(), json.dumps(new.facts)),
