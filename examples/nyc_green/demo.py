@@ -21,7 +21,7 @@ from scoreline.observers.lines import ProgressLines
 from scoreline.observers.progress import ProgressBar
 from scoreline.partition import Partition
 from scoreline.report import RunReport
-from scoreline.score import add_features, keep, numbered
+from scoreline.score import derived, keep, model_inputs, numbered
 
 JOB = Path(__file__).resolve().with_name("job.py")
 DEMO = JOB.with_name("demo")
@@ -92,10 +92,11 @@ def training_rows(assembly: Assembly, month: Partition) -> pl.DataFrame:
     job, source, frames = assembly.job, assembly.source, []
     for split in source.splits(source.fingerprint(month), workers=1):
         for batch in source.read(split, job.input_columns):
-            frame = add_features(numbered(batch.frame, batch.first_row), job.derive, split)
+            frame = derived(numbered(batch.frame, batch.first_row), job.derive, split)
             frame, _ = keep(frame, job.filters, split)
-            frames.append(add_features(frame, job.features, split))
-    return pl.concat(frames).select(TARGET, *(feature.name for feature in job.features))
+            features, frame = model_inputs(frame, job.features, split)
+            frames.append(features.with_columns(frame[TARGET]))
+    return pl.concat(frames)
 
 
 def tell(report: RunReport, rows: pl.DataFrame) -> None:

@@ -16,7 +16,7 @@ from scoreline.abc import Model, Parity, Source
 from scoreline.job import Job
 from scoreline.output import shape
 from scoreline.rowwise import require_row_wise
-from scoreline.score import Constants, add_features, keep, numbered, with_given
+from scoreline.score import Constants, derived, keep, model_inputs, numbered, with_given
 from scoreline.splits import Split
 
 SAMPLE_ROWS = 1_000
@@ -70,23 +70,23 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     rows = numbered(sample, 0)
 
     def before_filters(frame: pl.DataFrame) -> pl.DataFrame:
-        made = add_features(frame, job.derive, split)
-        derived = [pl.col(feature.name) for feature in job.derive]
-        return made.select(derived + [rule.keep.alias(f"filter {rule.name}") for rule in job.filters])
+        made = [pl.col(feature.name) for feature in job.derive]
+        rules = [rule.keep.alias(f"filter {rule.name}") for rule in job.filters]
+        return derived(frame, job.derive, split).select(made + rules)
 
     require_row_wise(before_filters, rows.head(SAMPLE_ROWS))
-    kept = keep(add_features(rows, job.derive, split), job.filters, split)[0].head(SAMPLE_ROWS)
+    kept = keep(derived(rows, job.derive, split), job.filters, split)[0].head(SAMPLE_ROWS)
     if not kept.height:
         return Evidence(0, None)
 
     def features(frame: pl.DataFrame) -> pl.DataFrame:
-        return add_features(frame, job.features, split).select([feature.name for feature in job.features])
+        return model_inputs(frame, job.features, split)[0]
 
     require_row_wise(features, kept)
-    ready = add_features(kept, job.features, split)
+    inputs, ready = model_inputs(kept, job.features, split)
     # Predictions are made once: their last bits may depend on how many rows a model sees at a time.
-    given = with_given(job, ready, model.predict(ready.select(model.inputs)).values, constants, split.ordinal)
+    given = with_given(job, ready, model.predict(inputs.select(model.inputs)).values, constants, split.ordinal)
     require_row_wise(lambda frame: shape(frame, job.output), given)
     candidate = model.accelerated()
-    parity = model.parity(candidate, ready.select(model.inputs)) if candidate else None
+    parity = model.parity(candidate, inputs.select(model.inputs)) if candidate else None
     return Evidence(kept.height, parity)

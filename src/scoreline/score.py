@@ -159,14 +159,13 @@ def score_rows(
     started = time.perf_counter()
     rows_in = frame.height
     frame = numbered(frame, first_row)
-    frame = add_features(frame, job.derive, split)
-    frame, filtered = keep(frame, job.filters, split)
-    frame = add_features(frame, job.features, split)
+    frame, filtered = keep(derived(frame, job.derive, split), job.filters, split)
+    inputs, frame = model_inputs(frame, job.features, split)
     spent["features"] += time.perf_counter() - started  # type: ignore[assignment]
     if not frame.height:
         return empty_output(job), Counts(rows_in, 0, filtered)
     started = time.perf_counter()
-    predictions = _predict(model, frame, split)
+    predictions = _predict(model, inputs, frame[_ROW], split)
     spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
     started = time.perf_counter()
     shaped = _shape(job, with_given(job, frame, predictions.values, constants, split.ordinal), split)
@@ -174,20 +173,25 @@ def score_rows(
     return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
 
 
-def _predict(model: Model, frame: pl.DataFrame, split: Split) -> Predictions:
+def _predict(model: Model, inputs: pl.DataFrame, rows: pl.Series, split: Split) -> Predictions:
     try:
-        return model.predict(frame.select(model.inputs))
+        return model.predict(inputs.select(model.inputs))
     except ModelFailed as error:
-        suspects = [pl.col(name).is_finite() for name in model.inputs if frame.schema[name].is_numeric()]
-        rows = frame.filter(~pl.all_horizontal(suspects).fill_null(value=False))[_ROW] if suspects else pl.Series([])
-        if not rows.len():
+        suspects = [
+            inputs[name].is_finite().fill_null(value=False) for name in model.inputs if inputs.schema[name].is_numeric()
+        ]
+        if not suspects:
+            raise
+        finite = pl.select(pl.all_horizontal(suspects)).to_series()
+        broken = rows.filter(~finite)
+        if not broken.len():
             raise
         raise ModelFailed(
-            f"{error.message}; {rows.len()} rows have a missing, infinite or not-a-number feature, "
-            f"the first is row {rows[0]} of {split.file.path} (counted from 0)",
+            f"{error.message}; {broken.len()} rows have a missing, infinite or not-a-number feature, "
+            f"the first is row {broken[0]} of {split.file.path} (counted from 0)",
             hint="leave such rows out by a filter, or train a model that reads missing values",
-            rows=rows.len(),
-            first=rows[0],
+            rows=broken.len(),
+            first=broken[0],
         ) from error
 
 
@@ -211,26 +215,51 @@ def numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64).alias(_ROW))
 
 
-def add_features(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> pl.DataFrame:
-    """``frame`` with the features added, each of which may use those before it.
+def derived(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> pl.DataFrame:
+    """``frame`` with the job's derived values; each may use, and replace, what was there before it.
 
     Raises:
         RowsUnscorable: a value that a feature would have to guess.
         InputInvalid: an expression cannot be evaluated on these types.
     """
     for feature in features:
-        missing = [column for column in feature.columns if column not in frame.columns]
-        if missing:
-            raise InputInvalid(
-                f"feature {feature.name!r} reads {missing[0]!r}, which is neither input nor made before it"
-            )
-        for reason, broken in feature.broken(frame.schema).items():
-            _refuse(frame, broken, reason, split)
-        try:
-            frame = frame.with_columns(feature.resolve(frame.schema))
-        except pl.exceptions.PolarsError as error:
-            raise InputInvalid(f"feature {feature.name!r} cannot be computed: {error}") from error
+        frame = frame.with_columns(_value(frame, feature, split))
     return frame
+
+
+def model_inputs(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What the model reads.
+
+    A feature may have the name of a column that it is made from: the model then reads the feature, and output columns
+    the column.
+
+    Returns:
+        (rows, features in order), and ``frame`` with the features that have names of their own.
+
+    Raises:
+        RowsUnscorable: a value that a feature would have to guess.
+        InputInvalid: an expression cannot be evaluated on these types.
+    """
+    made: list[pl.Series] = []
+    for feature in features:
+        made.append(_value(frame, feature, split))
+        if feature.name not in frame.columns:
+            frame = frame.with_columns(made[-1])
+    return pl.DataFrame(made), frame
+
+
+def _value(frame: pl.DataFrame, feature: Feature, split: Split) -> pl.Series:
+    missing = [column for column in feature.columns if column not in frame.columns]
+    if missing:
+        raise InputInvalid(f"feature {feature.name!r} reads {missing[0]!r}, which is neither input nor made before it")
+    for reason, broken in feature.broken(frame.schema).items():
+        _refuse(frame, broken, reason, split)
+    try:
+        values = frame.select(feature.resolve(frame.schema)).to_series()
+    except pl.exceptions.PolarsError as error:
+        raise InputInvalid(f"feature {feature.name!r} cannot be computed: {error}") from error
+    # A constant, or (until the row-wise check refuses it) an aggregate, comes as one value.
+    return values.new_from_index(0, frame.height) if values.len() == 1 else values
 
 
 def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[pl.DataFrame, dict[str, int]]:

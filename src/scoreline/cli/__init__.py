@@ -7,13 +7,15 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from scoreline.errors import Cancelled, ScorelineError, storage_failed
+from scoreline.errors import Cancelled, ScorelineError, Terminal, storage_failed
 
 _COMMANDS = {
     "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
@@ -78,6 +80,17 @@ def main() -> None:
         code = 2
     except (ScorelineError, click.Abort, KeyboardInterrupt, OSError) as error:
         code = _tell(error)
+    except Exception as error:
+        if os.environ.get("SCORELINE_DEBUG"):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        code = _tell(
+            Terminal(
+                f"a fault in Scoreline itself: {type(error).__name__}: {error} ({where})",
+                hint="please report it with what SCORELINE_DEBUG=1 shows",
+            )
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 
