@@ -9,16 +9,18 @@ import polars as pl
 
 from scoreline.errors import LossyCast
 
+_WIDER = {pl.UInt64, pl.Int128, pl.UInt128}
+
 
 def widen(frame: pl.DataFrame) -> pl.DataFrame:
-    """All integers as Int64 (UInt64 stays) and all floats as Float64, so that small types cannot wrap.
+    """All integers as Int64 (larger types stay) and all floats as Float64, so that small types cannot wrap.
 
     Months of one dataset differ in their integer widths; after this, expressions mean the same in all of them.
     """
     wide = {
         name: pl.Int64 if kind.is_integer() else pl.Float64
         for name, kind in frame.schema.items()
-        if (kind.is_integer() and kind not in {pl.UInt64, pl.Int128}) or kind == pl.Float32
+        if (kind.is_integer() and kind not in _WIDER) or (kind.is_float() and kind != pl.Float64)
     }
     return frame.cast(wide) if wide else frame  # type: ignore[arg-type]
 
@@ -40,7 +42,7 @@ def exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
             hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)",
         )
     cast = values.cast(dtype, strict=False)
-    if source in {pl.Categorical, pl.Enum}:
+    if isinstance(source, pl.Categorical | pl.Enum):
         return cast
     changed = cast.cast(source, strict=False).ne_missing(values) | (cast.is_null() & values.is_not_null())
     if changed.any():
@@ -61,4 +63,4 @@ def _is_convertible(source: pl.DataType, dtype: pl.DataType) -> bool:
         return source.time_zone == dtype.time_zone
     if isinstance(source, pl.Duration) and isinstance(dtype, pl.Duration):
         return True
-    return source in {pl.Categorical, pl.Enum} and dtype == pl.String
+    return isinstance(source, pl.Categorical | pl.Enum) and dtype == pl.String
