@@ -16,6 +16,7 @@ import polars as pl
 from scoreline.errors import InputInvalid, JobError
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_TICKS = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 _INT64 = 2.0**63
 
 Schema = Mapping[str, pl.DataType]
@@ -115,7 +116,8 @@ def canonical(expr: pl.Expr) -> str:
         )
     if expr.meta.has_multiple_outputs() or expr.meta.is_regex_projection():
         raise JobError(f"the expression {expr} makes several columns", hint="declare one feature per column")
-    return json.dumps(json.loads(text), sort_keys=True)
+    # JSON has one form for infinite numbers and NaN; the expression's own text tells them apart.
+    return json.dumps([json.loads(text), str(expr)], sort_keys=True)
 
 
 def _category(feature: Feature, schema: Schema) -> pl.Expr:
@@ -139,11 +141,12 @@ def _duration(feature: Feature, schema: Schema) -> pl.Expr:
             raise _unfit(feature, column, schema, "a date-time column")
     if schema[start].time_zone != schema[end].time_zone:  # type: ignore[attr-defined]
         raise _unfit(feature, end, schema, f"the time zone of {start!r}")
-    gap = pl.col(end) - pl.col(start)
-    nanoseconds = "ns" in {schema[start].time_unit, schema[end].time_unit}  # type: ignore[attr-defined]
+    finest = max((schema[start].time_unit, schema[end].time_unit), key=_TICKS.__getitem__)  # type: ignore[attr-defined]
+    # Polars subtracts in the coarser of two units, and so drops what the finer one says.
+    instant = pl.Datetime(finest, schema[start].time_zone)  # type: ignore[attr-defined]
+    ticks = (pl.col(end).cast(instant) - pl.col(start).cast(instant)).to_physical()
     # Two divisions, as pandas' total_seconds() / 60 does.
-    ticks, rate = (gap.dt.total_nanoseconds(), 1e9) if nanoseconds else (gap.dt.total_microseconds(), 1e6)
-    return _divided(_divided(ticks, rate), _SECONDS[dict(feature.options)["unit"]])
+    return _divided(_divided(ticks, _TICKS[finest]), _SECONDS[dict(feature.options)["unit"]])
 
 
 def _divided(value: pl.Expr, by: float) -> pl.Expr:
@@ -179,12 +182,12 @@ _KINDS: dict[str, Callable[[Feature, Schema], pl.Expr]] = {
 def _numeric(feature: Feature, column: str, schema: Schema) -> pl.Expr:
     if not (schema[column].is_numeric() or schema[column] == pl.Null):
         raise _unfit(feature, column, schema, "a numeric column")
-    return pl.col(column).cast(pl.Float64) if schema[column] in {pl.Null, pl.Decimal} else pl.col(column)
+    return pl.col(column).cast(pl.Float64) if isinstance(schema[column], pl.Null | pl.Decimal) else pl.col(column)
 
 
 def _as_text(feature: Feature, column: str, schema: Schema) -> pl.Expr:
     kind, col = schema[column], pl.col(column)
-    if kind.is_integer() or kind in {pl.String, pl.Categorical, pl.Enum, pl.Null}:
+    if kind.is_integer() or isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Null):
         return col.cast(pl.String)
     if kind.is_float():
         # Rows that are not whole numbers are rejected by broken(); the others lose nothing.
