@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _PREFIX = "check_"
 _WAIT_SECONDS = 60.0
 
 Raised = TypeVar("Raised", bound=BaseException)
+Result = TypeVar("Result")
+
+THREADS = 8
+"""How many threads race in a check."""
 
 
 class Suite:
@@ -32,19 +38,25 @@ class Suite:
         getattr(self, _PREFIX + check)()
 
 
-def refused(kind: type[Raised], call: Callable[[], object], why: str) -> Raised:
-    """The error of ``kind`` that ``call`` raises; it fails when there is none. Other errors pass.
-
-    Args:
-        kind: what must be raised.
-        call: what must raise it.
-        why: what it would mean if it did not.
-    """
+def refused(kind: type[Raised], why: str, call: Callable[..., object], *arguments: Any, **named: Any) -> Raised:
+    """The error of ``kind`` that a call raises; fails, saying why one was expected, when there is none."""
     try:
-        call()
+        call(*arguments, **named)
     except kind as error:
         return error
     raise AssertionError(f"no {kind.__name__}: {why}")
+
+
+def together(call: Callable[[int], Result]) -> list[Result]:
+    """Calls ``call(0)``, ``call(1)`` ... from `THREADS` threads at the same instant; results in that order."""
+    gate = threading.Barrier(THREADS)
+
+    def one(number: int) -> Result:
+        gate.wait()
+        return call(number)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(one, range(THREADS)))
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

@@ -1,0 +1,70 @@
+"""What the SQLite ledger's tests do in processes of their own."""
+
+import os
+import signal
+import sqlite3
+from unittest.mock import patch
+
+from scoreline.ledgers.sqlite import SqliteLedger
+from scoreline.record import PREPARED, PUBLISHED, RUNNING
+from scoreline.testing import processes
+from scoreline.testing.builders import new_run, tiny_lease, tiny_prepared
+
+
+def open_new_ones(paths):
+    """Opens ledgers that are not there yet, when told, and tells their ids."""
+    processes.say("ready")
+    processes.hear()
+    processes.say(" ".join(SqliteLedger(path).id for path in paths))
+    processes.hear()
+
+
+def die_at_each_statement(path):
+    """Lets a fork die before its first statement, another one before its second ...; tells what each left behind."""
+    SqliteLedger(path)
+    died = True
+    statement = 0
+    while died:
+        statement += 1
+        pid = os.fork()
+        if pid == 0:
+            _run_of_statements(path, f"p{statement}", statement)
+        died = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        processes.say(_left_behind(SqliteLedger(path), f"p{statement}"))
+    processes.say("end")
+
+
+def _run_of_statements(path, partition, last):
+    left = last
+
+    class Dying(sqlite3.Connection):
+        def execute(self, *arguments):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().execute(*arguments)
+
+    connect = sqlite3.connect
+    with patch.object(sqlite3, "connect", lambda *given, **named: connect(*given, factory=Dying, **named)):
+        ledger = SqliteLedger(path)
+        handle = ledger.claim(new_run(partition, partition=partition), tiny_lease()).handle
+        ledger.record(handle, RUNNING, {"planned": True})
+        ledger.record(handle, PREPARED, {"counts": 6}, [tiny_prepared(partition)])
+        ledger.record(handle, PUBLISHED)
+    os._exit(0)
+
+
+def _left_behind(ledger, partition):
+    """State, facts and whether receipts are there; then the next owner takes over, whatever there is."""
+    run = next(iter(ledger.runs(partition=partition)), None)
+    holder = ledger.holder("tiny", partition)
+    claim = ledger.claim(
+        new_run(f"{partition}-next", partition=partition), tiny_lease(), holder.token if holder else None
+    )
+    handed = "handed over" if claim.prepared else "new run"
+    if run is None:
+        return f"nothing, free, {handed}"
+    facts = "+".join(sorted(run.facts)) or "none"
+    held = "held" if holder else "free"
+    return f"{run.state} {facts} {len(run.prepared)}, {held}, {handed}"

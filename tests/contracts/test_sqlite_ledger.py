@@ -1,0 +1,202 @@
+"""What the SQLite ledger promises beyond its contract: processes, reboots, clocks, and files that are no ledger."""
+
+import sqlite3
+from contextlib import ExitStack, closing
+from datetime import datetime, timedelta
+
+import pytest
+from tests.contracts import ledger_processes
+
+from scoreline.errors import LedgerFailed, StorageUnfit
+from scoreline.ledgers import memory, sqlite
+from scoreline.ledgers.sqlite import SqliteLedger
+from scoreline.record import ABANDONED, FAILED, RUNNING
+from scoreline.testing import processes
+from scoreline.testing.builders import new_run, parked_lease, tiny_lease
+from scoreline.testing.clock import FrozenClock
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+# -- processes
+
+
+def test_processes_that_open_a_new_ledger_together_share_it(tmp_path):
+    paths = [tmp_path / f"{number}.sqlite" for number in range(8)]
+    with ExitStack() as stack:
+        openers = [stack.enter_context(processes.started(ledger_processes.open_new_ones, paths)) for _ in range(6)]
+        assert {processes.answer(opener) for opener in openers} == {"ready"}
+        for opener in openers:
+            processes.tell(opener, "go")
+        ids = {processes.answer(opener) for opener in openers}
+    assert len(ids) == 1
+    assert len(set(ids.pop().split())) == len(paths)
+
+
+def test_a_process_killed_before_any_statement_leaves_a_whole_state(path):
+    with processes.started(ledger_processes.die_at_each_statement, path) as child:
+        left = list(iter(lambda: processes.answer(child), "end"))
+    stages = list(dict.fromkeys(left))
+    assert stages == [
+        "nothing, free, new run",
+        "running none 0, held, new run",
+        "running planned 0, held, new run",
+        "prepared counts+planned 1, held, handed over",
+        "published counts+planned 1, free, new run",
+    ]
+    assert left == sorted(left, key=stages.index)
+
+
+# -- reboots and clocks
+
+
+def test_a_reboot_frees_every_lease(path, monkeypatch):
+    clock = FrozenClock(5_000_000.0)
+    before = SqliteLedger(path, clock)
+    dead = before.claim(new_run("run-1"), tiny_lease()).handle
+    before.claim(new_run("run-2", partition="two"), parked_lease())
+    monkeypatch.setattr(sqlite, "boot_id", lambda: "the next boot")
+    after = SqliteLedger(path, FrozenClock(12.0))
+    assert after.holder("tiny", "one") is None
+    assert after.holder("tiny", "two") is None
+    assert after.claim(new_run("run-3"), tiny_lease()).handle.token > dead.token
+    assert after.runs(run_id="run-1")[0].state == ABANDONED
+
+
+@pytest.mark.parametrize(
+    ("module", "make"),
+    [(sqlite, SqliteLedger), (memory, lambda _path, clock: memory.MemoryLedger(clock))],
+    ids=["sqlite", "memory"],
+)
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(days=400)], ids=["back", "forward"])
+def test_a_wall_clock_that_is_set_changes_no_lease_and_no_order(path, monkeypatch, module, make, step):
+    class Wall:
+        told = datetime.fromisoformat("2021-03-01T00:00:00+00:00")
+
+        @classmethod
+        def now(cls, _zone):
+            cls.told += step
+            return cls.told
+
+    monkeypatch.setattr(module, "datetime", Wall)
+    monkeypatch.setattr("time.time", lambda: Wall.now(None).timestamp())
+    clock = FrozenClock()
+    ledger = make(path, clock)
+    for number in range(3):
+        ledger.record(ledger.claim(new_run(f"run-{number}"), tiny_lease()).handle, FAILED)
+    handle = ledger.claim(new_run("run-3"), tiny_lease(60.0)).handle
+    clock.advance(59.0)
+    assert ledger.holder("tiny", "one").seconds_left == pytest.approx(1.0)
+    ledger.record(handle, RUNNING, {"x": 1})
+    clock.advance(1.0)
+    assert ledger.holder("tiny", "one") is None
+    assert [run.run_id for run in ledger.runs()] == ["run-3", "run-2", "run-1", "run-0"]
+    started = [run.started_at for run in ledger.runs()]
+    assert started == sorted(started, reverse=step > timedelta())
+
+
+# -- where it may lie
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "fuse.sshfs"])
+def test_a_network_file_system_is_refused(path, monkeypatch, kind):
+    monkeypatch.setattr(sqlite, "_file_system", lambda _folder: kind)
+    with pytest.raises(StorageUnfit, match=kind) as caught:
+        SqliteLedger(path)
+    assert "SCORELINE_HOME" in caught.value.hint
+    assert not path.exists()
+
+
+def test_the_file_system_is_that_of_the_nearest_mount(tmp_path):
+    assert sqlite._file_system(sqlite.Path("/proc/self")) == "proc"
+    assert sqlite._file_system(sqlite.Path("/")) == sqlite._file_system(sqlite.Path("/no/such/folder"))
+    assert sqlite._file_system(tmp_path) not in {"", "proc"}
+
+
+def test_a_ledger_of_a_newer_scoreline_is_refused_and_left_as_it_is(path):
+    SqliteLedger(path).claim(new_run("run-1"), tiny_lease())
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageUnfit, match="newer Scoreline"):
+        SqliteLedger(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (99,)
+        assert db.execute("SELECT run_id FROM runs").fetchall() == [("run-1",)]
+
+
+# -- files that are no ledger
+
+
+@pytest.fixture
+def damage(path):
+    """A function that damages a ledger in use, such that SQLite cannot read it."""
+
+    def garbage():
+        path.write_bytes(b"no database at all, " * 500)
+
+    def folder():
+        path.unlink()
+        path.mkdir()
+
+    def truncated():
+        # Rows that fill pages, so that the first half of the file lacks some.
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    def zeroed():
+        content = path.read_bytes()
+        path.write_bytes(content[:100] + bytes(len(content) - 100))
+
+    def tables_gone():
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript("DROP TABLE ledger; DROP TABLE runs; DROP TABLE leases;")
+
+    return {name: made for name, made in locals().items() if callable(made)}
+
+
+_DAMAGES = ["garbage", "folder", "truncated", "zeroed", "tables_gone"]
+
+
+def _used(path):
+    ledger = SqliteLedger(path)
+    for number in range(40):
+        handle = ledger.claim(new_run(f"run-{number}", filling="x" * 2_000), tiny_lease()).handle
+        ledger.record(handle, FAILED)
+    handle = ledger.claim(new_run("run-x"), tiny_lease()).handle
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return ledger, handle
+
+
+@pytest.mark.parametrize("kind", _DAMAGES)
+def test_a_damaged_file_is_an_error_with_a_hint_when_the_ledger_is_opened(path, damage, kind):
+    _used(path)
+    damage[kind]()
+    with pytest.raises(LedgerFailed, match=str(path)) as caught:
+        SqliteLedger(path).runs()
+    assert caught.value.hint
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+@pytest.mark.parametrize("kind", _DAMAGES)
+@pytest.mark.parametrize("call", ["claim", "renew", "record", "runs", "holder"])
+def test_a_file_damaged_in_use_is_an_error_with_a_hint(path, damage, kind, call):
+    ledger, handle = _used(path)
+    damage[kind]()
+    calls = {
+        "claim": lambda: ledger.claim(new_run("run-y"), tiny_lease()),
+        "renew": lambda: ledger.renew(handle, tiny_lease()),
+        "record": lambda: ledger.record(handle, RUNNING),
+        "runs": ledger.runs,
+        "holder": lambda: ledger.holder("tiny", "one"),
+    }
+    with pytest.raises(LedgerFailed, match=str(path)):
+        calls[call]()
+
+
+def test_a_folder_that_nobody_may_write_to_is_an_error_with_a_hint():
+    # Not even root may create a file here.
+    with pytest.raises(LedgerFailed, match="cannot be used"):
+        SqliteLedger(sqlite.Path("/proc/self/ledger.sqlite"))
