@@ -107,10 +107,18 @@ def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Mode
 
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
-        return DictModel(vectorizer, _predictor(estimator), features, facts)
+        return DictModel(_fitted(vectorizer), _predictor(estimator), features, facts)
     if isinstance(loaded, Pipeline) and isinstance(loaded.steps[0][1], DictVectorizer) and len(loaded.steps) > 1:
-        return DictModel(loaded.steps[0][1], _predictor(loaded[1:]), features, facts)
+        return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:]), features, facts)
     return FrameModel(_predictor(loaded), features, facts)
+
+
+def _fitted(vectorizer: Any) -> Any:
+    if not hasattr(vectorizer, "vocabulary_"):
+        raise ModelInvalid(
+            "the model's DictVectorizer was never fitted", hint="fit it on training data, then pickle the model again"
+        )
+    return vectorizer
 
 
 def _predictor(estimator: Any) -> Any:
