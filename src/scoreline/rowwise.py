@@ -34,6 +34,8 @@ def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
     if rows < 2:
         return
     whole = evaluate(sample)
+    if not whole.columns:
+        return
     half = rows // 2
     arranged = {
         "halved": pl.concat([_in_company(evaluate, sample[:half]), _in_company(evaluate, sample[half:])], how=_RELAXED),
