@@ -167,7 +167,7 @@ def open_run(
         waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
         # Healing needs neither input nor model, which may be gone by now.
         found = None if waiting else survey(assembly, partition)
-        reason = "prepared and not published"
+        reason, last = "prepared and not published", None
         if found is not None:
             due, calm, last = why_due(assembly, found, wish)
             if due is None:
@@ -180,12 +180,17 @@ def open_run(
             publish(claim.handle)
             healed.append(claim.handle.run_id)
             continue
-        if found is None:
-            # Somebody else has published the prepared run meanwhile: look again.
+        if found is None or _overtaken(assembly, found, last):
+            # Somebody else has published since this process looked: look again.
             assembly.ledger.record(claim.handle, CANCELLED)
             continue
         crashpoints.reach("open.claimed")
         return Opened(claim.handle, reason, None, tuple(healed))
+
+
+def _overtaken(assembly: Assembly, found: Survey, last: RunRecord | None) -> bool:
+    now = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
+    return (now and now.run_id) != (last and last.run_id)
 
 
 def _claim(

@@ -61,7 +61,9 @@ def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
     newest: dict[tuple[str, str], RunRecord] = {}
     for run in runs:
-        newest.setdefault((run.job, run.partition), run)
+        # One that was overtaken between looking and claiming has ended before it began: no error, nothing to do.
+        if run.state != "cancelled" or "error" in run.facts:
+            newest.setdefault((run.job, run.partition), run)
     return [newest[key] for key in sorted(newest)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -193,7 +194,7 @@ class SqliteLedger:
         # A connection per call: calls are few, and threads and forks cannot share one by mistake.
         try:
             with closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None)) as db:
-                db.execute("PRAGMA journal_mode = WAL")
+                _write_ahead(db)
                 db.execute("PRAGMA synchronous = FULL")
                 yield db
         except sqlite3.Error as error:
@@ -233,6 +234,20 @@ class SqliteLedger:
                 db.execute("INSERT INTO ledger (id) VALUES (?)", (uuid.uuid4().hex,))
             db.execute(f"PRAGMA user_version = {len(scripts)}")
             return str(db.execute("SELECT id FROM ledger").fetchone()[0])
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    # Alone of all statements, the switch of a new file to WAL does not wait for a lock: two first processes meet here.
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _statements(script: str) -> Iterator[str]:
