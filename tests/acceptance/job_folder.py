@@ -1,0 +1,116 @@
+"""A job folder as a user has one: the example's job file, months, trusted models, and what Scoreline makes of them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from examples.nyc_green.make_months import month_table
+
+from scoreline.formats.parquet_join import read_footer_metadata
+from scoreline.provenance import Provenance
+from scoreline.rowsum import RowSum
+
+JOB_FILE = Path(__file__).parents[2] / "examples/nyc_green/job.py"
+MONTH = "2021-02"
+
+
+class JobFolder:
+    """One month of the example's job, with its own home beside the job file.
+
+    Args:
+        root: the folder, new.
+        models: folder with the trusted models.
+        month: the input file.
+    """
+
+    def __init__(self, root, models, month):
+        self.root = root
+        self.job = root / "job.py"
+        self.home = root / ".scoreline"
+        self.input = root / "data" / month.name
+        self.output = root / "predictions" / "green" / "2-2021.parquet"
+        self.input.parent.mkdir(parents=True)
+        shutil.copy(JOB_FILE, self.job)
+        shutil.copy2(month, self.input)
+        shutil.copytree(models, root / "models")
+
+    def model(self, name):
+        return self.root / "models" / f"{name}.bin"
+
+    def run(self, model="a", *more):
+        """Arguments of the command that scores the month."""
+        return ["run", self.job, MONTH, "--model", self.model(model), *more]
+
+    def rows(self, columns="*"):
+        """The ledger's runs, oldest first, as it has them on disk."""
+        if not (self.home / "ledger.sqlite").exists():
+            return []
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as db:
+            return db.execute(f"SELECT {columns} FROM runs ORDER BY sequence").fetchall()  # noqa: S608 - own text
+
+    def states(self):
+        return [state for (state,) in self.rows("state")]
+
+    def last_error(self):
+        return json.loads(self.rows("facts")[-1][0])["error"]
+
+    def holder(self):
+        """Run id that the ledger has a lease for, None when the partition is free."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as db:
+            return db.execute("SELECT run_id FROM leases").fetchone()[0]
+
+    def digest(self):
+        """Content digest of what is published."""
+        with self.output.open("rb") as handle:
+            return RowSum.of(pl.read_parquet(handle), 0).digest()
+
+    def provenance(self):
+        return Provenance.from_metadata(read_footer_metadata(self.output))
+
+    def staged(self):
+        """Everything that a run keeps until it is published, files and folders."""
+        hidden = self.root / ".predictions.scoreline" / "staging"
+        places = (hidden, self.home / "work")
+        return sorted(str(path.relative_to(self.root)) for place in places for path in place.rglob("*"))
+
+    def litter(self):
+        """Files that nobody may find once a partition is current: parts, temporary files, receipts of splits."""
+        ends = (".part", ".tmp")
+        return [path for path in self.root.rglob("*") if path.name.endswith(ends)] + self.staged()
+
+
+def fit_models(folder):
+    """Two trusted models of one vocabulary, `a` and `b`, that differ in every prediction, and write them."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LinearRegression
+
+    trips = pl.from_arrow(month_table(2021, 1, 4_000)).select(
+        pl.concat_str("PULocationID", "DOLocationID", separator="_").alias("PU_DO"),
+        "trip_distance",
+        (pl.col("lpep_dropoff_datetime") - pl.col("lpep_pickup_datetime")).dt.total_seconds().alias("seconds"),
+    )
+    vectorizer = DictVectorizer()
+    matrix = vectorizer.fit_transform(trips.select("PU_DO", "trip_distance").to_dicts())
+    folder.mkdir()
+    for name, unit in (("a", 60), ("b", 30)):
+        estimator = LinearRegression().fit(matrix, trips["seconds"].to_numpy() / unit)
+        (folder / f"{name}.bin").write_bytes(pickle.dumps((vectorizer, estimator)))
+    return folder
+
+
+def write_month(folder, rows, row_group):
+    """The month, in row groups, so that it is cut into splits."""
+    folder.mkdir()
+    path = folder / f"green_tripdata_{MONTH}.parquet"
+    block = month_table(2021, 2, min(rows, 160_000))
+    table = pa.concat_tables([block] * (rows // block.num_rows))
+    pq.write_table(table, path, row_group_size=row_group)
+    return path

@@ -1,0 +1,160 @@
+"""Real processes of Scoreline, started and watched by a test: forked ones, and the installed script."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SERVER = Path(__file__).with_name("fork_server.py")
+SCRIPT = Path(sys.executable).with_name("scoreline")
+PATIENCE = 60.0
+"""Seconds after which a process that should have ended counts as hanging."""
+
+
+class Forks:
+    """The client of `fork_server.py`."""
+
+    def __init__(self, folder):
+        self._folder, self._count = folder, 0
+        # One thread for the libraries' own pools, so that 2 cores are not asked for 20 at a time.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+        self._server = subprocess.Popen(
+            [sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._environment = environment
+        assert self._answer()["ready"] == self._server.pid
+
+    def start(self, *argv, environment=None, folder=None, points=None, at=0.0, script=False):
+        """Starts `scoreline ARGV...` (or a Python script); returns at once."""
+        self._count += 1
+        outputs = [str(self._folder / f"{self._count}.{name}") for name in ("stdout", "stderr")]
+        pid = self.ask(
+            argv=[str(word) for word in argv],
+            environment=self._environment | (environment or {}),
+            folder=str(folder or self._folder),
+            stdout=outputs[0],
+            stderr=outputs[1],
+            points=points or {},
+            at=at,
+            script=script,
+        )["pid"]
+        return Process(pid, *outputs, reap=lambda: self.ask(reap=pid)["code"])
+
+    def run(self, *argv, **chosen):
+        """Starts a process and waits for its end."""
+        process = self.start(*argv, **chosen)
+        process.wait()
+        return process
+
+    def ask(self, **request):
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return self._answer()
+
+    def close(self):
+        self._server.stdin.close()
+        self._server.wait(PATIENCE)
+        self._server.stdout.close()
+
+    def _answer(self):
+        line = self._server.stdout.readline()
+        assert line, "the fork server has died"
+        return json.loads(line)
+
+
+class Process:
+    """A process under test; it leads a session of its own, by which its children can be found."""
+
+    def __init__(self, pid, stdout, stderr, reap):
+        self.pid, self._reap, self.code = pid, reap, None
+        self._outputs = [Path(stdout), Path(stderr)]
+        self._handle = os.pidfd_open(pid)
+
+    @property
+    def stdout(self):
+        return self._outputs[0].read_text()
+
+    @property
+    def stderr(self):
+        return self._outputs[1].read_text()
+
+    def ended(self):
+        return self.code is not None or bool(select.select([self._handle], [], [], 0)[0])
+
+    def wait(self, seconds=PATIENCE):
+        """The exit code, negative for a signal."""
+        if self.code is None:
+            if not select.select([self._handle], [], [], seconds)[0]:
+                self.kill()
+                raise AssertionError(f"process {self.pid} hangs; it has said: {self.stdout}{self.stderr}")
+            self.code = self._reap()
+            os.close(self._handle)
+        return self.code
+
+    def send(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        """SIGKILL, and gone afterwards."""
+        self.send(signal.SIGKILL)
+        return self.wait()
+
+    def until(self, condition):
+        """Waits until a condition holds that this process will make true."""
+        until(lambda: condition() or self.ended(), self)
+        assert condition(), f"it ended before: {self.stdout}{self.stderr}"
+
+    def until_stopped(self):
+        """Waits until the kernel has stopped all of it."""
+        self.until(lambda: state_of(self.pid) == "T")
+
+
+def script(*argv, environment=None, folder, outputs):
+    """Starts the installed `scoreline` of this interpreter, in a session of its own."""
+    stdout, stderr = outputs / "script.stdout", outputs / "script.stderr"
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        started = subprocess.Popen(
+            [SCRIPT, *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            cwd=folder,
+            env=os.environ | (environment or {}),
+            start_new_session=True,
+        )
+    return Process(started.pid, stdout, stderr, reap=started.wait)
+
+
+def until(condition, what=""):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain {what}"
+        time.sleep(0.002)
+
+
+def state_of(pid):
+    """One letter for a process's state, '' when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def members(session):
+    """Ids of the living processes of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, _, _, its_session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(its_session) == session and state not in "ZX":
+                found.append(int(entry.name))
+    return found

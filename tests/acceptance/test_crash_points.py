@@ -1,0 +1,46 @@
+"""SIGKILL at every named instant of a run: readers keep the old or get the new, and the same command mends it."""
+
+import signal
+
+import pytest
+
+from scoreline.crashpoints import POINTS
+
+VISIBLE = POINTS.index("publish.renamed")
+PREPARED = POINTS.index("prepare.recorded")
+
+
+@pytest.mark.parametrize("generations", [0, 1], ids=["nothing-published", "one-published"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_leaves_the_old_or_the_new_and_the_next_command_mends_it(forks, job, digests, point, generations):
+    if generations:
+        assert forks.run(*job.run("a")).code == 0
+    old, new = digests["a"] if generations else None, digests["b"]
+    place = POINTS.index(point)
+
+    killed = forks.run(*job.run("b"), points={point: {"action": "kill"}})
+    assert killed.code == -signal.SIGKILL
+    assert (job.digest() if job.output.exists() else None) == (new if place >= VISIBLE else old)
+
+    again = forks.run(*job.run("b"))
+    assert again.code == 0, again.stderr
+    assert told(again) == expected(place), again.stdout
+    assert job.digest() == new
+    assert job.litter() == []
+    assert job.holder() is None
+
+    third = forks.run(*job.run("b"))
+    assert (third.code, told(third)) == (0, "current")
+
+
+def told(process):
+    """What a run says it did."""
+    if "had been prepared and is now published" in process.stdout:
+        return "published what was prepared"
+    return "published" if ": published (" in process.stdout else "current" if ": current (" in process.stdout else ""
+
+
+def expected(place):
+    if place == POINTS.index("publish.recorded"):
+        return "current"
+    return "published what was prepared" if place >= PREPARED else "published"
