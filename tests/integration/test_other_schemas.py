@@ -210,7 +210,7 @@ def test_several_files_of_a_partition_are_one_in_the_order_of_their_names(place,
     place.keep(flower_model(flowers.select(FLOWERS).to_numpy(), flowers["species"].to_numpy().astype(str)))
     features = [number(name) for name in FLOWERS]
     job = place.job(Files("{slug}-*.parquet", under=tmp_path), features, [row_id("flower"), prediction("s", pl.String)])
-    published = place.scored(job, "iris")
+    published = place.scored(job, "iris", engine="threads")
     sizes = {"a-1": 40, "a": 60, "b": 50}
     ids = [f"iris_{ordinal}-{row}" for ordinal, rows in enumerate(sizes.values()) for row in range(rows)]
     assert published["flower"].to_list() == ids
