@@ -36,6 +36,12 @@ def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
     whole = evaluate(sample)
     if not whole.columns:
         return
+    if whole.height != rows:
+        raise NotRowWise(
+            f"{', '.join(map(repr, whole.columns))} makes {whole.height} values of {rows} rows",
+            hint="declare one value for each row",
+            columns=whole.columns,
+        )
     half = rows // 2
     arranged = {
         "halved": pl.concat([_in_company(evaluate, sample[:half]), _in_company(evaluate, sample[half:])], how=_RELAXED),
@@ -55,7 +61,10 @@ def require_row_wise(evaluate: Evaluate, sample: pl.DataFrame) -> None:
 
 
 def _in_company(evaluate: Evaluate, rows: pl.DataFrame) -> pl.DataFrame:
-    return evaluate(pl.concat([rows, rows]))[:1] if rows.height == 1 else evaluate(rows)
+    if rows.height != 1:
+        return evaluate(rows)
+    # Series by series: a frame that is made of one-row frames keeps its values as constants, and divides as one row.
+    return evaluate(pl.DataFrame([values.gather([0, 0]) for values in rows]))[:1]
 
 
 def _singles(rows: int) -> list[int]:
