@@ -43,7 +43,10 @@ class Column:
 
     def __post_init__(self) -> None:
         canonical(self.expr)
-        dtype = self.dtype() if isinstance(self.dtype, type) else self.dtype
+        try:
+            dtype = self.dtype() if isinstance(self.dtype, type) else self.dtype
+        except TypeError as error:
+            raise JobError(f"output column {self.name!r} has the unfinished type {self.dtype}: {error}") from error
         if dtype.is_nested() or dtype in {pl.Object, pl.Unknown}:
             raise JobError(f"output column {self.name!r} cannot have the type {dtype}", hint="use a flat type")
         object.__setattr__(self, "dtype", dtype)
@@ -115,6 +118,8 @@ def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
             raise InputInvalid(f"output column {column.name!r} cannot be computed: {error}") from error
         if values.len() != frame.height and values.len() == 1:
             values = values.new_from_index(0, frame.height)
+        if values.len() != frame.height:
+            raise InputInvalid(f"output column {column.name!r} makes {values.len()} values of {frame.height} rows")
         made[column.name] = exactly(values, column.dtype)
         frame = frame.with_columns(made[column.name])
     return pl.DataFrame(list(made.values()))
