@@ -115,8 +115,8 @@ def units_of(group_rows: Sequence[int]) -> list[Unit]:
 def split_units(units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]:
     """Groups units into splits of about ``per_split`` units.
 
-    A split that begins inside a row group has to skip the rows before it, so one row group is cut into at most
-    eight splits: skipping then costs at most 3.5 decodings of that group, however long it is.
+    A split that begins inside a row group has to skip the rows before it, so a row group that is too long for one split
+    begins a split, and is cut into at most eight: skipping then costs less than four decodings of it, however long.
     """
     long_groups: dict[int, int] = {}
     for unit in units:
@@ -126,7 +126,8 @@ def split_units(units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]
     for unit in units:
         inside = long_groups.get(unit.groups[0], 1)
         size = max(per_split, -(-inside // 8))
-        if not splits or len(splits[-1]) >= size:
+        begins = unit.skip == 0 and inside > per_split
+        if not splits or len(splits[-1]) >= size or begins:
             splits.append([])
         splits[-1].append(unit)
     return [tuple(split) for split in splits]
