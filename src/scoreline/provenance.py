@@ -55,7 +55,7 @@ class Provenance:
         found = {
             field.name: metadata[_PREFIX + field.name] for field in fields(cls) if _PREFIX + field.name in metadata
         }
-        if len(found) != len(fields(cls)) or not found["token"].isdigit():
+        if len(found) != len(fields(cls)) or not found["token"].isdecimal():
             return None
         return cls(**(found | {"token": int(found["token"])}))  # type: ignore[arg-type]
 
