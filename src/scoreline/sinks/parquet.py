@@ -45,8 +45,9 @@ class ParquetSink:
     def begin(self, slot: Slot, sink: int, work: str) -> Staging:
         """See `scoreline.abc.Sink.begin`."""
         target = self.folder / slot.path
-        staging = self._staging(slot) / work
         durable.make_folder(target.parent)
+        # Only now, because where staging lies depends on folders that are there.
+        staging = self._staging(slot) / work
         staging.mkdir(parents=True, exist_ok=True)
         local.require_one_file_system(staging, target.parent)
         return Staging(slot, sink, str(staging))
