@@ -38,13 +38,20 @@ class Suite:
         getattr(self, _PREFIX + check)()
 
 
-def refused(kind: type[Raised], why: str, call: Callable[..., object], *arguments: Any, **named: Any) -> Raised:
+def refused(
+    kind: type[Raised] | tuple[type[Raised], ...],
+    why: str,
+    call: Callable[..., object],
+    *arguments: Any,
+    **named: Any,
+) -> Raised:
     """The error of ``kind`` that a call raises; fails, saying why one was expected, when there is none."""
     try:
         call(*arguments, **named)
     except kind as error:
         return error
-    raise AssertionError(f"no {kind.__name__}: {why}")
+    names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+    raise AssertionError(f"no {names}: {why}")
 
 
 def together(call: Callable[[int], Result]) -> list[Result]:
