@@ -16,7 +16,7 @@ from scoreline.features import Feature
 from scoreline.files import Files
 from scoreline.filters import Filter
 from scoreline.output import GIVEN, PREDICTION, PREFIX, Column
-from scoreline.partition import SLUG, Grid
+from scoreline.partition import SLUG, Grid, Partition
 from scoreline.template import TIME_FIELDS, Template
 
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
@@ -195,6 +195,8 @@ def _check_parts_present(job: Job) -> Iterator[str]:
 
 
 def _check_paths(job: Job) -> Iterator[str]:
+    for name in sorted({*TIME_FIELDS, *DRIVER_FIELDS} & set(dict(job.identity))):
+        yield f"the parameter {name!r} has the name of a path field; give it another one"
     known = {*TIME_FIELDS, *dict(job.identity), *DRIVER_FIELDS}
     for role, files in [("source", job.source), *(("sinks", sink) for sink in job.sink_files)]:
         fields = files.template.fields
@@ -205,8 +207,8 @@ def _check_paths(job: Job) -> Iterator[str]:
             )
         if role == "source" and fields & {"model_version", "model_digest"}:
             yield f"the path {files.path!r} in source names the model; only sinks can"
-        if not _tells_partitions_apart(fields, job.partition):
-            yield f"the path {files.path!r} in {role} is the same for several partitions; add {{slug}}"
+        if fields <= known:
+            yield from _check_partitions_apart(job, files, role)
 
 
 def _check_slots(job: Job) -> Iterator[str]:
@@ -219,12 +221,32 @@ def _check_slots(job: Job) -> Iterator[str]:
                 yield f"the path {files.path!r} in sinks is the same for every {name}; add {{{name}}}"
 
 
-def _tells_partitions_apart(fields: frozenset[str], grid: str) -> bool:
-    month = "yyyy" in fields and bool(fields & {"mm", "m"})
-    day = month and bool(fields & {"dd", "d"})
-    hour = day and bool(fields & {"hh", "h"})
-    enough = {"month": month, "day": day, "named": False}.get(grid, hour)
-    return enough or bool(fields & {"slug", "start", "end"})
+def _check_partitions_apart(job: Job, files: Files, role: str) -> Iterator[str]:
+    """Renders partitions that differ in one part of their time, because a form such as {start:%m} may leave it out."""
+    try:
+        paths = [files.template.render(partition, _path_values(job)) for partition in _telling_partitions(job.grid)]
+    except UsageError as error:
+        yield error.message
+        return
+    if len(set(paths)) < len(paths):
+        yield f"the path {files.path!r} in {role} is the same for several partitions; add {{slug}}"
+
+
+def _telling_partitions(grid: Grid) -> Iterator[Partition]:
+    digits = (1, 2, 11, 12)
+    dates = [(2019, month, day) for month in digits for day in (*digits, 21, 22)] + [(2020, 1, 1), (2119, 1, 1)]
+    slugs = [f"{year}-{month:02d}-{day:02d}" for year, month, day in dates]
+    if grid.spec == "named":
+        slugs = ["batch-1", "batch-2"]
+    elif grid.hours:
+        slugs = [f"{slug}T{hour:02d}Z" for slug in slugs for hour in range(0, 24, grid.hours)]
+    elif grid.spec == "month":
+        slugs = sorted({slug[:7] for slug in slugs})
+    return map(grid.parse, slugs)
+
+
+def _path_values(job: Job) -> dict[str, str]:
+    return job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
 
 
 def _check_sinks_apart(job: Job) -> Iterator[str]:
@@ -238,13 +260,12 @@ def _check_sinks_apart(job: Job) -> Iterator[str]:
 
 def _would_read(job: Job, sink: Files) -> bool:
     """Whether the source's path of a partition matches a sink's path of the same partition."""
-    example = job.grid.parse(job.grid.example)
-    values = job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
     try:
-        pattern = job.source.template.render(example, values)
-        return Template(pattern).matches(sink.template.render(example, values))
+        example = job.grid.parse(job.grid.example)
+        pattern = job.source.template.render(example, _path_values(job))
+        return Template(pattern).matches(sink.template.render(example, _path_values(job)))
     except UsageError:
-        return False  # another check names the field that nothing fills
+        return False  # another check says what cannot be rendered
 
 
 _CHECKS = (_check_name, _check_names_unique, _check_parts_present, _check_paths, _check_slots, _check_sinks_apart)
