@@ -17,6 +17,7 @@ from scoreline.partition import Grid, Partition
 
 _VALUE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._=+-]{1,128}\Z")
 _DIGITS = {"yyyy": 4, "mm": 2, "dd": 2, "hh": 2}
+_DIRECTIVES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3}
 _SHORT = ("m", "d", "h")
 _BOUNDS = ("start", "end")
 _DAY = "%Y-%m-%d"
@@ -140,13 +141,16 @@ class Template:
                 out.append(f"(?P={group})")
             else:
                 seen.add(group)
-                out.append(f"(?P<{group}>{_field_pattern(field)})")
+                out.append(f"(?P<{group}>{_field_pattern(field, form)})")
         return "".join(out)
 
 
-def _field_pattern(field: str) -> str:
+def _field_pattern(field: str, form: str) -> str:
     if field in _DIGITS:
         return rf"\d{{{_DIGITS[field]}}}"
+    if form and not set(re.findall("%(.)", form)) - set(_DIRECTIVES):
+        # As narrow as the form allows: beside another field, anything wider could take some of its characters.
+        return re.sub("%(.)", lambda found: rf"\d{{{_DIRECTIVES[found[1]]}}}", re.escape(form))
     return r"\d{1,2}" if field in _SHORT else r"[A-Za-z0-9._=+-]{1,128}?"
 
 

@@ -7,7 +7,9 @@ import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -193,29 +195,15 @@ def test_polars_categories_survive_though_each_part_has_its_own(tmp_path):
 
 
 def test_pandas_reads_it(joined, tables):
-    pd = pytest.importorskip("pandas")
     pd.testing.assert_frame_equal(pd.read_parquet(joined), expected(tables).to_pandas())
 
 
 def test_duckdb_reads_it(joined, tables):
-    duckdb = pytest.importorskip("duckdb")
     with duckdb.connect() as connection:
         read = connection.sql("from read_parquet(?)", params=[str(joined)]).to_arrow_table()
     whole = expected(tables)
     assert read.column("id").to_pylist() == whole.column("id").to_pylist()
     assert read.drop_columns("at_utc").to_pylist() == whole.drop_columns("at_utc").to_pylist()
-
-
-def test_fastparquet_reads_it(tables, tmp_path):
-    fastparquet = pytest.importorskip("fastparquet")
-    flat = [part.select(["id", "zone", "distance", "flag", "at"]) for part in tables]
-    join(write_parts(tmp_path, flat), tmp_path / "joined.parquet")
-    zones = expected(flat).column("zone").to_pylist()
-    with (tmp_path / "joined.parquet").open("rb") as handle:
-        read = fastparquet.ParquetFile(handle).to_pandas()
-    assert read["id"].tolist() == list(range(3501))
-    np.testing.assert_array_equal(read["distance"], expected(flat).to_pandas()["distance"])
-    assert read["zone"].astype(object).where(read["zone"].notna(), None).tolist() == zones
 
 
 def test_two_hundred_parts_keep_their_order(tmp_path):
@@ -307,7 +295,6 @@ def test_predicates_find_rows_of_every_part(joined):
 
 
 def test_bloom_filters_move_with_their_columns(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
     parts = [tmp_path / "0.part", tmp_path / "1.part"]
     with duckdb.connect() as connection:
         for number, path in enumerate(parts):
