@@ -60,7 +60,7 @@ def load(
     """A job ready to be assembled.
 
     Args:
-        job: a `Job`, or the path of a Python file that defines ``job``.
+        job: a `Job`, or the path of a Python file that defines ``job`` (or of a folder with a ``job.py``).
         settings: parameter -> text, for a file whose ``job`` is a function.
         model: overrides the job's model; relative to the working directory.
         home: overrides Scoreline's folder.
@@ -82,6 +82,8 @@ def load(
         loaded = Loaded(job, given.parent, given)
     else:
         file = Path(job).expanduser().absolute()
+        if file.is_dir():
+            file = file / "job.py"
         made = _job_of(import_job_file(file), file, settings or {})
         loaded = Loaded(made, file.parent, given or file.parent / HOME, file)
     if model is not None:
@@ -96,8 +98,6 @@ def import_job_file(file: Path) -> ModuleType:
         UsageError: there is no such file.
         JobError: its code raises.
     """
-    if file.is_dir():
-        file = file / "job.py"
     if not file.is_file():
         raise UsageError(f"there is no job file at {file}", hint="give the path of a Python file that defines `job`")
     name = f"scoreline_job_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"

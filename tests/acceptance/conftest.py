@@ -3,6 +3,7 @@ import sys
 import pytest
 from tests.acceptance.job_folder import JobFolder, fit_models, write_month
 from tests.acceptance.processes import Forks
+from tests.acceptance.shell import Shell
 
 
 @pytest.fixture
@@ -21,6 +22,19 @@ def forks(tmp_path_factory):
     server = Forks(tmp_path_factory.mktemp("outputs"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def cli(forks, tmp_path):
+    """Calls the command line from an empty folder."""
+    return Shell(forks, tmp_path)
+
+
+@pytest.fixture
+def published(cli, job):
+    """The small month, published once."""
+    cli(*job.run())
+    return job
 
 
 @pytest.fixture(scope="session")

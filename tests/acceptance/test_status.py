@@ -1,0 +1,95 @@
+"""`scoreline status`: what is published, what failed, and what to do about it."""
+
+import re
+import shutil
+
+import pytest
+from tests.acceptance.job_folder import MONTH
+from tests.acceptance.shell import pasted
+
+
+def test_status_before_any_run(cli, job):
+    assert cli("status", job.job).stdout == f"no runs yet in {job.home}\n"
+    assert cli.json("status", job.job) == []
+    assert not job.home.exists()
+
+
+def test_status_of_a_published_partition(cli, published):
+    header, row = cli("status", published.job).stdout.splitlines()
+    assert header.split() == ["job", "partition", "state", "rows_in", "scored", "filtered", "model", "updated_at"]
+    assert row.split()[:4] == ["nyc_green[taxi_type=green]", MONTH, "published", "2000"]
+
+
+def test_status_as_json(cli, published):
+    (row,) = cli.json("status", published.job)
+    assert set(row) == {
+        "job",
+        "partition",
+        "state",
+        "rows_in",
+        "scored",
+        "filtered",
+        "model",
+        "updated_at",
+        "run_id",
+        "reason",
+        "outputs",
+        "next",
+    }
+    assert row["outputs"] == [str(published.output)]
+    assert row["next"] == ""
+
+
+def test_status_shows_the_last_run_of_a_partition_or_all(cli, published):
+    cli(*published.run("a", "--force"))
+    assert len(cli.json("status", published.job)) == 1
+    assert [row["reason"] for row in cli.json("status", published.job, "--all")] == ["forced", "missing"]
+
+
+def test_status_without_a_job_shows_all_of_one_home(cli, published):
+    (row,) = cli.json("status", environment={"SCORELINE_HOME": str(published.home)})
+    assert row["job"] == "nyc_green[taxi_type=green]"
+
+
+def test_status_of_one_set_of_parameters(cli, published):
+    assert cli.json("status", published.job, "--set", "taxi_type=yellow") == []
+    assert len(cli.json("status", published.job, "--set", "taxi_type=green")) == 1
+
+
+def test_status_of_a_failed_run_says_what_happened_and_what_to_do(cli, job):
+    damaged = job.root / "models/damaged.bin"
+    damaged.write_bytes(b"no pickle")
+    told = cli.refuses("run", job.job, MONTH, "--model", damaged)
+    row, advice = cli.json("status", job.job)[0], cli("status", job.job).stdout
+    assert row["state"] == "failed"
+    assert "cannot be unpickled" in told
+    assert "cannot be unpickled" in advice
+    assert f"Then: scoreline run {job.job} {MONTH}" in advice
+
+
+@pytest.mark.parametrize(
+    ("point", "state"), [("plan.written", "interrupted"), ("prepare.recorded", "prepared, interrupted")]
+)
+def test_the_command_that_status_gives_for_a_killed_run_ends_it(cli, forks, job, point, state):
+    shutil.copy(job.model("a"), job.model("lin_reg"))  # where the job file looks for it
+    assert forks.run("run", job.job, MONTH, points={point: {"action": "kill"}}).code == -9
+    row = cli.json("status", job.job)[0]
+    assert row["state"] == state
+    command = re.search(r"Next: (scoreline run .*)", row["next"])[1]
+    done = pasted(command, job.root.parent)
+    assert done.returncode == 0, done.stderr
+    assert cli.json("status", job.job)[0]["state"] == "published"
+
+
+def test_status_of_a_run_that_goes_on_names_its_process(cli, forks, job, tmp_path):
+    go = tmp_path / "go"
+    running = forks.start(*job.run(), points={"plan.written": {"action": "pause", "go": str(go)}})
+    running.until((job.home / "work").exists)
+    row = cli.json("status", job.job)[0]
+    assert row["state"] == "running"
+    assert f"held by process {running.pid} on " in row["next"]
+    refusal = cli.refuses(*job.run("a", "--no-wait"), code=75)
+    assert f"process {running.pid} on " in refusal
+    assert row["run_id"] in refusal
+    go.touch()
+    assert running.wait() == 0
