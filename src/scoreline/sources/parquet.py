@@ -96,7 +96,8 @@ class ParquetSource:
                     raise InputInvalid(
                         f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}"
                     )
-                pending = Batch(widen(frame), unit.first_row)
+                # A column `a.b` brings the field b of a column `a` along, so that the asked ones are picked again.
+                pending = Batch(widen(frame.select(columns)), unit.first_row)
             # The last batch is handed out only after the file was found unchanged.
             _require_same(handle, split.file)
             if pending is not None:
@@ -131,8 +132,9 @@ def _parquet(handle: BinaryIO, path: str) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_READ_AHEAD)
-    except (pa.ArrowException, OSError) as error:
+        # INT96 instants as nanoseconds would wrap silently before 1677 and after 2262, where people keep sentinels.
+        return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_READ_AHEAD, coerce_int96_timestamp_unit="us")
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
 
 
@@ -187,7 +189,10 @@ class _RowReader:
             rows -= batch.num_rows
         if not taken:
             return pl.DataFrame()
-        frame = pl.from_arrow(pa.Table.from_batches(taken), rechunk=True)
+        try:
+            frame = pl.from_arrow(pa.Table.from_batches(taken), rechunk=True)
+        except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise _damaged(self._path, error) from error
         assert isinstance(frame, pl.DataFrame)
         return frame
 
@@ -228,7 +233,7 @@ def _require_same(handle: BinaryIO, known: FileIdentity) -> None:
         )
 
 
-def _damaged(path: str, error: Exception) -> InputInvalid:
+def _damaged(path: str, error: BaseException) -> InputInvalid:
     return InputInvalid(
         f"{path} cannot be read as Parquet: {error}",
         hint="the file is truncated, damaged, or of another format: fetch it again",
