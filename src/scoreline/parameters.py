@@ -37,7 +37,13 @@ def fill(function: Callable[..., Any], texts: Mapping[str, str], folder: Path) -
         JobError: the function's signature cannot be filled.
     """
     parameters = inspect.signature(function).parameters
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise JobError(
+            f"the annotations of the job function cannot be read: {error}",
+            hint="import what they name at the top of the job file, not only for type checkers",
+        ) from error
     unknown = sorted(set(texts) - set(parameters))
     if unknown:
         raise UsageError(
