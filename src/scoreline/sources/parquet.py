@@ -96,8 +96,7 @@ class ParquetSource:
                     raise InputInvalid(
                         f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}"
                     )
-                # A column `a.b` brings the field b of a column `a` along, so that the asked ones are picked again.
-                pending = Batch(widen(frame.select(columns)), unit.first_row)
+                pending = Batch(widen(frame), unit.first_row)
             # The last batch is handed out only after the file was found unchanged.
             _require_same(handle, split.file)
             if pending is not None:
@@ -164,9 +163,9 @@ class _RowReader:
     """Hands out exact numbers of rows from some row groups, decoding forward only."""
 
     def __init__(self, file: pq.ParquetFile, path: str, groups: list[int], columns: Sequence[str]) -> None:
-        self._path = path
+        self._path, self._columns = path, list(columns)
         self._batches = file.iter_batches(
-            batch_size=1 << 16, row_groups=groups, columns=list(columns), use_threads=False
+            batch_size=1 << 16, row_groups=groups, columns=self._columns, use_threads=False
         )
         self._left: Any = None
 
@@ -189,8 +188,10 @@ class _RowReader:
             rows -= batch.num_rows
         if not taken:
             return pl.DataFrame()
+        # A column `a.b` brings the field b of a column `a` along, so the asked ones are picked again.
+        table = pa.Table.from_batches(taken).select(self._columns)
         try:
-            frame = pl.from_arrow(pa.Table.from_batches(taken), rechunk=True)
+            frame = pl.from_arrow(table, rechunk=True)
         except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise _damaged(self._path, error) from error
         assert isinstance(frame, pl.DataFrame)
