@@ -1,0 +1,17 @@
+"""Every source keeps the contract of sources."""
+
+import pytest
+
+from scoreline.partition import Grid
+from scoreline.sources.parquet import ParquetSource
+from scoreline.template import Template
+from scoreline.testing.parquet_sources import ParquetSourceSuite
+
+
+def _make(folder):
+    return ParquetSource(folder, Template("{slug}/*.parquet"), Grid("named"))
+
+
+@pytest.mark.parametrize("check", ParquetSourceSuite.checks())
+def test_parquet_source(check, tmp_path):
+    ParquetSourceSuite(_make, tmp_path).run(check)
