@@ -60,9 +60,10 @@ def written(path: Path, *, durable: bool) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
-    """Writes a small JSON file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_json(path: Path, value: Any, *, durable: bool = False, parents: bool = True) -> None:
+    """Writes a small JSON file, whole or not at all; with ``parents``, into a folder that is made where it is not."""
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     with written(path, durable=durable) as handle:
         handle.write(json.dumps(value).encode())
 

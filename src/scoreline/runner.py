@@ -236,6 +236,9 @@ def _until_prepared(assembly: Assembly, handle: RunHandle, heartbeat: Heartbeat,
         prepare(assembly, handle)
         clock.lap("prepare")
     except BaseException as error:
+        if isinstance(error, StagingLost | OSError):
+            # Perhaps whoever took over has cleaned up: then the lost lease is what to tell.
+            heartbeat.renew()
         _give_up(assembly, handle, error)
         raise
 

@@ -93,7 +93,8 @@ class ScoreSplit:
             started = time.perf_counter()
         counts.require_conserved(split.rows, f"split {split.index} of {split.file.path}")
         report = SplitReport(split.index, counts, tuple(receipts), dict(spent))
-        durable.write_json(self._receipt_path(split), report.to_dict())
+        # The plan made the folder; if it is gone, so is the lease, and nothing may be left behind here.
+        durable.write_json(self._receipt_path(split), report.to_dict(), parents=False)
         crashpoints.reach("split.receipt_written")
         return report
 
