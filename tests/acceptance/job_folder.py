@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class JobFolder:
     def __init__(self, root, models, month):
         self.root = root
         self.job = root / "job.py"
+        self.stages = Path(__file__).with_name("stages.py")
         self.home = root / ".scoreline"
         self.input = root / "data" / month.name
         self.output = root / "predictions" / "green" / "2-2021.parquet"
@@ -66,6 +68,11 @@ class JobFolder:
         """Run id that the ledger has a lease for, None when the partition is free."""
         with closing(sqlite3.connect(self.home / "ledger.sqlite")) as db:
             return db.execute("SELECT run_id FROM leases").fetchone()[0]
+
+    def seconds_left(self):
+        """Of the lease, negative when it has run out."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as db:
+            return db.execute("SELECT expires FROM leases").fetchone()[0] - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def digest(self):
         """Content digest of what is published."""
