@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -117,8 +118,10 @@ def import_job_file(file: Path) -> ModuleType:
         sys.path.append(str(file.parent))
     try:
         # Not by the loader: its cache of bytecode misses an edit of the same length within a second.
-        exec(compile(source, file, "exec"), vars(module))  # noqa: S102 - whoever runs a job runs its file
-    except Exception as error:
+        code = compile(source, file, "exec")
+        with _printing_aside():
+            exec(code, vars(module))  # noqa: S102 - whoever runs a job runs its file
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, (JobError, UsageError)):
             raise
@@ -167,17 +170,23 @@ def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
         )
     values, identity = fill(found, settings, Path.cwd())
     try:
-        made = found(**values)
+        with _printing_aside():
+            made = found(**values)
     except (JobError, UsageError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise JobError(f"the function job in {file} failed: {_where(error, file)}") from error
     if not isinstance(made, Job):
         raise JobError(f"the function job in {file} returned a {type(made).__name__}, not a Job")
     return replace(made, identity=tuple(sorted(identity.items())))
 
 
-def _where(error: Exception, file: Path) -> str:
+def _printing_aside() -> AbstractContextManager[object]:
+    """What a job's file prints is no result of a command."""
+    return redirect_stdout(sys.stderr)
+
+
+def _where(error: BaseException, file: Path) -> str:
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
