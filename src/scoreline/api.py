@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,8 +105,9 @@ def read(
     chosen = loaded.job.grid.parse(partition)
     record = last_published(ledger or ledger_of(loaded.home), loaded.job.key, chosen.slug)
     if record is None:
+        named = shlex.quote(str(loaded.file or "JOB"))
         raise InputMissing(
-            f"nothing is published for {loaded.job.key} {chosen}", hint=f"scoreline run {loaded.file or 'JOB'} {chosen}"
+            f"nothing is published for {loaded.job.key} {chosen}", hint=f"scoreline run {named} {chosen}"
         )
     with local.open_input(Path(record.prepared[sink].target)) as handle:
         return pl.read_parquet(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,8 @@ def ledger_of(home: Path) -> Ledger:
 def model_store(loaded: Loaded) -> Any:
     """The store of the job's model."""
     trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
-    command = f"scoreline models trust --job {loaded.file}" if loaded.file else "scoreline models trust"
+    named = ["--job", str(loaded.file)] if loaded.file else []
+    command = shlex.join(["scoreline", "models", "trust", *named])
     return find(MODEL_STORES, "path")(loaded.folder, loaded.home, trust, command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
 
 
 def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
-    again = f"scoreline run {job} {run.partition}"
+    again = f"scoreline run {shlex.quote(job)} {run.partition}"
     if run.state in {"failed", "cancelled"}:
         error = run.facts.get("error") or {}
         hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""

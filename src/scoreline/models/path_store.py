@@ -5,6 +5,7 @@ So a file that is replaced while a run goes on changes nothing for that run, and
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class PathStore:
             raise ModelUntrusted(
                 f"{version.path} is a pickle, and loading it runs its code; nobody has trusted it"
                 + (f" ({against})" if against else ""),
-                hint=f"if you know where it comes from: {self.trust_command} {version.path}",
+                hint=f"if you know where it comes from: {self.trust_command} {shlex.quote(str(version.path))}",
                 digest=version.digest,
             )
         kept = self.home / "models" / version.digest / version.path.name

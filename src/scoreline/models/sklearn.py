@@ -81,7 +81,7 @@ def _unpickle(content: bytes, path: str) -> tuple[Any, list[str]]:
 def describe_file(path: Path) -> dict[str, Any]:
     """What a trusted pickle holds, whatever the features of a job: it is loaded for this."""
     loaded, notes = _unpickle(path.read_bytes(), str(path))
-    parts = loaded if isinstance(loaded, tuple) else (loaded,)
+    parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
     facts: dict[str, Any] = {"kind": " + ".join(_name(part) for part in parts), "warnings": notes}
     for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
         if hasattr(part, "vocabulary_"):
@@ -163,7 +163,7 @@ class DictModel:
         """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
         assert isinstance(candidate, DictLookup)
         tried = with_edges(features.select(self.inputs))
-        difference = compare_matrices(self.matrix(tried), candidate.lookup.matrix(tried))
+        difference = self._matrices_differ(tried, candidate.lookup)
         if difference:
             return Parity(False, tried.height, float("nan"), difference)
         mine, theirs = self.predict(features).values, candidate.predict(features).values
@@ -175,6 +175,16 @@ class DictModel:
             float(gap) if isinstance(gap, int | float) else 0.0 if same else float("nan"),
             "same matrix and same predictions" if same else "same matrix, but other predictions",
         )
+
+    def _matrices_differ(self, tried: pl.DataFrame, lookup: VocabularyLookup) -> str:
+        import numpy as np
+
+        with np.errstate(over="ignore"):  # a made-up huge number may be infinite to a vectorizer of small floats
+            try:
+                original = self.matrix(tried)
+            except ModelFailed as error:
+                return f"the original refuses missing or huge values: {error.message}"
+            return compare_matrices(original, lookup.matrix(tried))
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
