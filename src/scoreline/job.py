@@ -63,8 +63,11 @@ class Job:
     def __post_init__(self) -> None:
         if isinstance(self.sinks, Files):
             object.__setattr__(self, "sinks", (self.sinks,))
+        for name in ("name", "partition", "data_tz"):
+            if not isinstance(getattr(self, name), str):
+                raise JobError(f"{name} is {getattr(self, name)!r}, which is no text")
         for name, kind in _PARTS.items():
-            values = tuple(getattr(self, name))
+            values = _listed(name, getattr(self, name))
             object.__setattr__(self, name, values)
             for value in values:
                 if not isinstance(value, kind):
@@ -134,6 +137,13 @@ class Job:
             "model": str(self.model),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
+
+
+def _listed(name: str, given: object) -> tuple[object, ...]:
+    # A text is a list of its letters, which nobody means.
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise JobError(f"{name} is {given!r}, which is no list", hint=f"write {name}=[...]")
+    return tuple(given)
 
 
 _PARTS: dict[str, type] = {
