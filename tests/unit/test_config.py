@@ -156,7 +156,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         ("job = 3", "`job` in .* is a int"),
         ("def job(): return 3", "returned a int"),
         ("def job(): return 1 / 0", "line 9: ZeroDivisionError: division by zero"),
-        ("def job(): return declared(name=[]).nothing", "line 9: AttributeError"),
+        ("def job(): return declared().nothing", "line 9: AttributeError"),
         ("\nimport nothing_of_that_name", "line 10: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("\n\njob = (", "line 11: '[(]' was never closed"),
         (
