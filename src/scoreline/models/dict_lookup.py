@@ -95,7 +95,7 @@ class VocabularyLookup:
     def unseen(self, features: pl.DataFrame) -> dict[str, int]:
         """Feature -> rows whose text the vocabulary does not know, features without any left out."""
         counts = {
-            name: int((~features[name].is_in(self.texts[name][0].implode()).fill_null(value=False)).sum())
+            name: int((~features[name].is_in(self.texts[name][0].implode()).fill_null(name in self.numbers)).sum())
             for name in self._text_inputs(features)
         }
         return {name: count for name, count in counts.items() if count}
@@ -116,6 +116,11 @@ class VocabularyLookup:
     def _text_inputs(self, features: pl.DataFrame) -> list[str]:
         texts = [name for name in self.inputs if not _is_number(features.schema[name])]
         for name in self.inputs:
+            if features.schema[name].is_nested():
+                raise ModelInvalid(
+                    f"the feature {name!r} is {features.schema[name]}; a DictVectorizer is given text and numbers",
+                    hint=f"declare it with category({name!r}, ...) or number({name!r}, ...)",
+                )
             known = self.texts if name in texts else self.numbers
             if name not in known:
                 raise ModelInvalid(
@@ -135,6 +140,10 @@ class VocabularyLookup:
                 known, numbers = self.texts[name]
                 found = features[name].cast(pl.String).replace_strict(known, numbers, default=-1, return_dtype=pl.Int32)
                 columns[:, position] = found.to_numpy()
+                if name in self.numbers:
+                    # Trained with missing values: to the original, a missing text is a missing number of that name.
+                    missing = features[name].is_null().to_numpy()
+                    columns[missing, position], values[missing, position] = self.numbers[name], np.nan
             else:
                 columns[:, position] = self.numbers[name]
                 values[:, position] = features[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
@@ -145,7 +154,8 @@ class VocabularyLookup:
         if not self.sparse:
             dense = np.zeros((rows, self.width), dtype=self.dtype)
             row, place = np.nonzero(columns >= 0)
-            dense[row, columns[row, place]] = values[row, place]
+            # Added, as the original does: two features can name the same column (a=b: c, and a: b=c).
+            np.add.at(dense, (row, columns[row, place]), values[row, place])
             return dense
         known = columns >= 0
         starts = np.zeros(rows + 1, dtype=np.int32)

@@ -152,7 +152,7 @@ class DictModel:
         """What the vectorizer itself makes of (rows, inputs): (rows, vocabulary)."""
         try:
             return self.vectorizer.transform(features.select(self.inputs).to_dicts())
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ModelFailed(f"the model's DictVectorizer refused the features: {error}") from error
 
     def accelerated(self) -> Model | None:
