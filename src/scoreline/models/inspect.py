@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickletools
 from pathlib import Path
 
-_STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"}
+_STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
 
@@ -35,7 +35,7 @@ class _Names:
         self._memo: dict[int, str] = {}
 
     def step(self, opcode: str, argument: str) -> None:
-        if opcode == "GLOBAL":
+        if opcode in {"GLOBAL", "INST"}:
             self.found.add(argument.replace(" ", "."))
         elif opcode == "STACK_GLOBAL":
             self.found.add(".".join(self._texts[-2:]))
