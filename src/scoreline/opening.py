@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scoreline import crashpoints
 from scoreline.abc import Ledger, ModelVersion
 from scoreline.assembly import Assembly
 from scoreline.errors import Busy
@@ -184,7 +183,6 @@ def open_run(
             # Somebody else has published since this process looked: look again.
             assembly.ledger.record(claim.handle, CANCELLED)
             continue
-        crashpoints.reach("open.claimed")
         return Opened(claim.handle, reason, None, tuple(healed))
 
 

@@ -29,7 +29,7 @@ from scoreline.errors import (
     WorkerDied,
     storage_failed,
 )
-from scoreline.holding import Heartbeat, holding
+from scoreline.holding import holding
 from scoreline.job import require_sound
 from scoreline.opening import Opened, Wish, open_run, survey
 from scoreline.owner import Owner
@@ -53,7 +53,12 @@ def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Open
     require_sound(assembly.job)
     opened = open_run(assembly, partition, wish, lambda handle: _heal(assembly, handle))
     if opened.handle is not None:
-        assembly.notify("opened", opened.handle, reason=opened.reason, healed=opened.healed)
+        try:
+            crashpoints.reach("open.claimed")
+            assembly.notify("opened", opened.handle, reason=opened.reason, healed=opened.healed)
+        except BaseException as error:
+            _give_up(assembly, opened.handle, error)
+            raise
     return opened
 
 
@@ -191,8 +196,7 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
 
 def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _Clock) -> RunReport:
     try:
-        with holding(assembly, handle, park=False) as heartbeat:
-            _until_prepared(assembly, handle, heartbeat, clock)
+        _until_prepared(assembly, handle, clock)
         publish(assembly, handle)
     except BaseException as error:
         assembly.notify("ended", handle, error=error)
@@ -225,20 +229,21 @@ def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.Da
     return pl.concat(frames), counts
 
 
-def _until_prepared(assembly: Assembly, handle: RunHandle, heartbeat: Heartbeat, clock: _Clock) -> None:
+def _until_prepared(assembly: Assembly, handle: RunHandle, clock: _Clock) -> None:
     try:
-        splits = plan_splits(assembly, handle)
-        clock.lap("plan")
-        for report in assembly.engine.map(split_task(assembly, handle), splits):
-            heartbeat.require()
-            assembly.notify("split", handle, report=report)
-        clock.lap("score")
-        prepare(assembly, handle)
-        clock.lap("prepare")
+        with holding(assembly, handle, park=False) as heartbeat:
+            splits = plan_splits(assembly, handle)
+            clock.lap("plan")
+            for report in assembly.engine.map(split_task(assembly, handle), splits):
+                heartbeat.require()
+                assembly.notify("split", handle, report=report)
+            clock.lap("score")
+            prepare(assembly, handle)
+            clock.lap("prepare")
     except BaseException as error:
         if isinstance(error, StagingLost | OSError):
             # Perhaps whoever took over has cleaned up: then the lost lease is what to tell.
-            heartbeat.renew()
+            assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
         _give_up(assembly, handle, error)
         raise
 

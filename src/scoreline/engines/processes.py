@@ -1,7 +1,7 @@
 """Splits in spawned processes: right for models that hold the interpreter lock.
 
 Processes are spawned, not forked: a fork copies locks that other threads hold. A worker imports the job's file under
-the name it has here before anything of the job is unpickled, and ends when the driver does.
+the name it has here before anything of the job is unpickled, and ends when the driver gives up or dies.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 from scoreline.errors import WorkerDied
 from scoreline.report import SplitReport
@@ -41,11 +42,13 @@ class ProcessEngine:
         """See `scoreline.abc.Engine.map`."""
         if not splits:
             return
+        context = multiprocessing.get_context("spawn")
+        lifeline, driver = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
             min(self.workers, len(splits)),
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=context,
             initializer=_begin,
-            initargs=(self.prepare, pickle.dumps(task)),
+            initargs=(self.prepare, pickle.dumps(task), lifeline),
         )
         try:
             for future in as_completed([pool.submit(_run, split) for split in splits]):
@@ -56,13 +59,19 @@ class ProcessEngine:
                 hint="run the same command again with fewer --workers (what was scored is kept); "
                 "in a script of your own, call run() under `if __name__ == '__main__':`",
             ) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            # Nobody waits for what the workers are still at: a split may take minutes.
+            driver.close()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            driver.close()
+            lifeline.close()
 
 
-def _begin(prepare: Callable[[], object] | None, task: bytes) -> None:
+def _begin(prepare: Callable[[], object] | None, task: bytes, lifeline: Connection) -> None:
     global _task  # noqa: PLW0603 - one task per worker process
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    threading.Thread(target=_end_with_driver, args=(lifeline,), daemon=True).start()
     # Ctrl-C reaches the whole process group; the driver decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The pool has one process per worker already; Polars' own threads would only get in each other's way.
@@ -77,8 +86,7 @@ def _run(split: Split) -> SplitReport:
     return _task(split)
 
 
-def _end_with_driver() -> None:
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        multiprocessing.connection.wait([driver.sentinel])
-        os._exit(75)
+def _end_with_driver(lifeline: Connection) -> None:
+    # Its other end is the driver's alone: it closes when the driver gives up, and when it dies.
+    multiprocessing.connection.wait([lifeline])
+    os._exit(75)
