@@ -67,12 +67,12 @@ class Trust:
         return entry
 
     def entries(self) -> list[dict[str, Any]]:
-        """All that was trusted, oldest first."""
+        """All that was trusted, oldest first; a line that a crash has torn trusts nothing."""
         try:
-            lines = self.record.read_text("utf-8").splitlines()
+            lines = self.record.read_text("utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines if line.strip()]
+        return [entry for entry in map(_entry, lines) if entry is not None]
 
     def reason(self, digest: str, path: Path) -> str | None:
         """Why this model may be loaded, None when it may not."""
@@ -106,6 +106,14 @@ def writable_by_others(path: Path, folder: Path) -> list[str]:
     places = [resolved, *(parent for parent in resolved.parents if parent.is_relative_to(top))]
     facts = [(place, place.stat()) for place in places]
     return [str(place) for place, fact in facts if fact.st_mode & _OTHERS_WRITE or fact.st_uid not in owners]
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"digest", "by", "at"} <= set(entry) else None
 
 
 def _user() -> str:
