@@ -1,0 +1,316 @@
+import hashlib
+import pickle
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from tests.unit.models.pickles import RECORDS, TARGET, pair
+
+from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.models.dict_lookup import DictLookup
+from scoreline.models.sklearn import DictModel, FrameModel, PickledModel, adapt, describe_file
+
+ROWS = pl.DataFrame({"r": ["1_2", "9_9", "5_6", None], "d": [1.5, 2.0, 0.0, -1.0]})
+NUMBERS = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
+
+
+def by_hand(vectorizer, estimator, frame):
+    return estimator.predict(vectorizer.transform(frame.to_dicts())).tolist()
+
+
+# --- dictionaries ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("as_pipeline", [True, False])
+def test_a_pair_and_a_pipeline_predict_what_they_predict_by_hand(sparse, as_pipeline):
+    vectorizer, estimator = pair(sparse=sparse)
+    loaded = make_pipeline(vectorizer, estimator) if as_pipeline else (vectorizer, estimator)
+    model = adapt(loaded, ("r", "d"), {})
+    found = model.predict(ROWS)
+    assert isinstance(model, DictModel)
+    assert found.values.to_list() == by_hand(vectorizer, estimator, ROWS)
+    assert found.unseen == {"r": 2}
+
+
+def test_a_pipeline_with_steps_between_keeps_them():
+    halves = make_pipeline(DictVectorizer(), HalfOf(), LinearRegression()).fit(RECORDS, TARGET)
+    assert adapt(halves, ("r", "d"), {}).predict(ROWS).values.to_list() == halves.predict(ROWS.to_dicts()).tolist()
+
+
+class HalfOf:
+    """A step that halves."""
+
+    def fit(self, matrix, target=None):
+        return self
+
+    def transform(self, matrix):
+        return matrix * 0.5
+
+    def __sklearn_tags__(self):
+        return LinearRegression().__sklearn_tags__()
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_the_accelerated_form_agrees_and_says_so(sparse):
+    model = adapt(pair(sparse=sparse), ("r", "d"), {})
+    parity = model.parity(model.accelerated(), ROWS)
+    assert isinstance(model.accelerated(), DictLookup)
+    assert (parity.agrees, parity.max_difference) == (True, 0.0)
+    assert parity.rows > ROWS.height
+    assert model.accelerated().predict(ROWS).values.equals(model.predict(ROWS).values)
+
+
+def test_another_model_s_accelerated_form_does_not_agree():
+    model, other = (adapt(pair(target=target), ("r", "d"), {}) for target in (TARGET, TARGET[::-1]))
+    parity = model.parity(other.accelerated(), ROWS)
+    assert not parity.agrees
+    assert parity.max_difference > 1
+    assert "other predictions" in parity.detail
+
+
+def test_a_lookup_with_a_shifted_column_does_not_agree():
+    model = adapt(pair(), ("r", "d"), {})
+    right = model.accelerated()
+    values, columns = right.lookup.texts["r"]
+    wrong = replace(right, lookup=replace(right.lookup, texts={"r": (values, (columns + 1) % 4)}))
+    parity = model.parity(wrong, ROWS)
+    assert (parity.agrees, parity.detail) == (False, "sparse matrices differ")
+
+
+def test_a_lookup_that_is_wrong_on_rare_values_only_does_not_agree():
+    model = adapt(pair([{"r": "1_2", "d": 1.0}, {"r": "", "d": 2.0}]), ("r", "d"), {})
+    right = model.accelerated()
+    without_empty = {"r": (pl.Series(["1_2"]), right.lookup.texts["r"][1][:1])}
+    wrong = replace(right, lookup=replace(right.lookup, texts=without_empty))
+    assert not model.parity(wrong, ROWS[:1]).agrees
+
+
+@pytest.mark.parametrize("dtype", [int, np.int32, float])
+def test_a_vectorizer_that_refuses_missing_numbers_is_used_as_it_is(dtype):
+    vectorizer, estimator = pair(dtype=dtype)
+    model = adapt((vectorizer, estimator), ("r", "d"), {})
+    parity = model.parity(model.accelerated(), ROWS)
+    assert not parity.agrees
+    assert "the original refuses" in parity.detail
+    assert model.predict(ROWS).values.to_list() == by_hand(vectorizer, estimator, ROWS)
+
+
+def test_a_model_trained_with_missing_categories_is_accelerated():
+    records = [{"r": "a", "d": 1.0}, {"r": None, "d": 2.0}] * 30
+    vectorizer = DictVectorizer(sparse=False)
+    estimator = HistGradientBoostingRegressor(max_iter=5).fit(vectorizer.fit_transform(records), [1.0, 5.0] * 30)
+    model = adapt((vectorizer, estimator), ("r", "d"), {})
+    frame = pl.DataFrame({"r": ["a", None, "z"], "d": [1.0, 2.0, 2.0]})
+    assert model.parity(model.accelerated(), frame).agrees
+    assert model.predict(frame).unseen == model.accelerated().predict(frame).unseen == {"r": 1}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), None])
+def test_a_number_that_a_linear_model_cannot_take_fails_by_name(number):
+    model = adapt(pair(), ("r", "d"), {})
+    for form in (model, model.accelerated()):
+        with pytest.raises(ModelFailed, match="ValueError") as caught:
+            form.predict(pl.DataFrame({"r": ["1_2", "1_2"], "d": [1.0, number]}))
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_what_the_vectorizer_refuses_fails_by_name():
+    model = adapt(pair(), ("r", "d"), {})
+    with pytest.raises(ModelFailed, match="DictVectorizer refused"):
+        model.matrix(pl.DataFrame({"r": [pd.Timestamp(0)], "d": [1.0]}))
+
+
+def test_a_vectorizer_that_was_never_fitted_is_refused():
+    with pytest.raises(ModelInvalid, match="never fitted"):
+        adapt((DictVectorizer(), LinearRegression()), ("r",), {})
+
+
+def test_it_says_what_it_is():
+    about = adapt(pair(), ("r", "d"), {"digest": "x"}).describe()
+    assert about == {
+        "kind": "DictVectorizer + LinearRegression",
+        "inputs": ["r", "d"],
+        "vocabulary": 4,
+        "digest": "x",
+    }
+
+
+# --- frames and arrays ----------------------------------------------------------------------------------------------
+
+
+def test_named_columns_are_given_by_name_whatever_the_job_s_order():
+    estimator = LinearRegression().fit(NUMBERS.to_pandas(), TARGET)
+    model = adapt(estimator, ("z", "b", "a"), {})
+    found = model.predict(NUMBERS.select(pl.lit(0).alias("z"), "b", "a"))
+    assert isinstance(model, FrameModel)
+    assert found.values.to_list() == estimator.predict(NUMBERS.to_pandas()).tolist()
+    assert model.describe() == {"kind": "LinearRegression", "inputs": ["a", "b"]}
+
+
+def test_named_text_columns_reach_a_pipeline_as_text():
+    frame = pd.DataFrame({"c": ["x", "y", "x"], "n": [1.0, 2.0, 3.0]})
+    columns = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["c"])], remainder="passthrough")
+    pipeline = make_pipeline(columns, LinearRegression()).fit(frame, TARGET)
+    model = adapt(pipeline, ("c", "n"), {})
+    expected = pipeline.predict(pd.DataFrame({"c": ["y", "new"], "n": [1.0, 2.0]})).tolist()
+    assert model.predict(pl.DataFrame({"c": ["y", "new"], "n": [1.0, 2.0]})).values.to_list() == expected
+
+
+def test_columns_without_names_are_given_in_declared_order():
+    estimator = LinearRegression().fit(NUMBERS.to_numpy(), TARGET)
+    model = adapt(estimator, ("a", "b"), {})
+    assert model.predict(NUMBERS).values.to_list() == estimator.predict(NUMBERS.to_numpy()).tolist()
+    assert adapt(estimator, ("b", "a"), {}).predict(NUMBERS).values.to_list() != model.predict(NUMBERS).values.to_list()
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "features", "message"),
+    [
+        (NUMBERS.to_pandas(), ("a",), "reads 'b', which the job's features do not declare"),
+        (NUMBERS.to_numpy(), ("a",), "reads 2 features by position, the job declares 1"),
+        (NUMBERS.to_numpy(), ("a", "b", "c"), "reads 2 features by position, the job declares 3"),
+    ],
+)
+def test_a_job_that_declares_other_features_is_refused(trained_on, features, message):
+    with pytest.raises(ModelInvalid, match=message):
+        adapt(LinearRegression().fit(trained_on, TARGET), features, {})
+
+
+def test_text_for_a_model_that_reads_by_position_is_refused():
+    model = adapt(LinearRegression().fit(NUMBERS.to_numpy(), TARGET), ("a", "b"), {})
+    with pytest.raises(ModelInvalid, match="'b' is not numeric"):
+        model.predict(pl.DataFrame({"a": [1.0], "b": ["x"]}))
+
+
+def test_a_frame_model_has_no_accelerated_form():
+    assert adapt(LinearRegression().fit(NUMBERS.to_numpy(), TARGET), ("a", "b"), {}).accelerated() is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [(["x", "y", "x"], pl.String), ([1, 2, 1], pl.Int64), ([True, False, True], pl.Boolean)],
+)
+def test_labels_keep_their_type(labels, dtype):
+    model = adapt(DummyClassifier().fit(NUMBERS.to_numpy(), labels), ("a", "b"), {})
+    found = model.predict(NUMBERS).values
+    assert (found.dtype, found.to_list()) == (dtype, [labels[0]] * 3)
+
+
+def test_one_target_in_a_column_is_one_value_for_each_row():
+    model = adapt(LinearRegression().fit(NUMBERS.to_numpy(), TARGET[:, None]), ("a", "b"), {})
+    assert model.predict(NUMBERS).values.len() == 3
+
+
+def test_several_targets_are_refused():
+    model = adapt(LinearRegression().fit(NUMBERS.to_numpy(), np.stack([TARGET, TARGET], axis=1)), ("a", "b"), {})
+    with pytest.raises(ModelInvalid, match=r"shape \(3, 2\) for 3 rows"):
+        model.predict(NUMBERS)
+
+
+@pytest.mark.parametrize("loaded", [{"a": 1}, (1, 2), [pair()], None, OneHotEncoder(), make_pipeline(DictVectorizer())])
+def test_what_cannot_predict_is_refused(loaded):
+    with pytest.raises(ModelInvalid, match="cannot predict"):
+        adapt(loaded, ("a",), {})
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Keeps an object as a file, and gives the model file that stands for it."""
+
+    def keeping(loaded, dump=pickle.dumps):
+        path = tmp_path / "m.pkl"
+        path.write_bytes(loaded if isinstance(loaded, bytes) else dump(loaded))
+        return PickledModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+    return keeping
+
+
+def test_a_kept_model_is_loaded_once_in_a_process(kept):
+    file = kept(pair())
+    model = file.load(["r", "d"])
+    Path(file.path).unlink()
+    assert pickle.loads(pickle.dumps(file)).load(["r", "d"]) is model
+
+
+def test_a_joblib_file_is_loaded(kept, tmp_path):
+    joblib.dump(pair(), tmp_path / "j", compress=3)
+    assert isinstance(kept((tmp_path / "j").read_bytes()).load(["r", "d"]), DictModel)
+
+
+def test_bytes_of_another_digest_are_not_loaded(kept):
+    file = replace(kept(pair()), digest="0" * 64)
+    with pytest.raises(ModelInvalid, match="was changed"):
+        file.load(["r", "d"])
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(pair())[:-100]])
+def test_a_damaged_file_is_refused(kept, content):
+    with pytest.raises(ModelInvalid, match="cannot be unpickled"):
+        kept(content).load(["r", "d"])
+
+
+def test_a_pickle_that_needs_a_missing_module_names_it(kept):
+    with pytest.raises(ModelInvalid, match="needs the module 'nothing_of_that_name'"):
+        kept(b"cnothing_of_that_name\nModel\n.").load(["r", "d"])
+
+
+def test_without_scikit_learn_the_extra_is_named(kept, monkeypatch):
+    file = kept(pair())
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # what Python does for a library that must not be found
+    with pytest.raises(MissingExtra) as caught:
+        file.load(["r", "d"])
+    assert caught.value.hint == "pip install 'scoreline[sklearn]'"
+
+
+class Older:
+    """Unpickles as a model of an older scikit-learn does: with a warning."""
+
+    def __reduce__(self):
+        return _older, ()
+
+
+def _older():
+    warnings.warn(
+        InconsistentVersionWarning(
+            estimator_name="LinearRegression", current_sklearn_version="1.9.1", original_sklearn_version="1.0.2"
+        ),
+        stacklevel=2,
+    )
+    return pair()
+
+
+def test_a_model_of_another_version_is_loaded_and_noted(kept):
+    (note,) = kept(Older()).load(["r", "d"]).describe()["warnings"]
+    assert "1.0.2" in note
+    assert "1.9.1" in note
+
+
+@pytest.mark.parametrize(
+    ("loaded", "facts"),
+    [
+        (pair(), {"kind": "DictVectorizer + LinearRegression", "vocabulary": 4, "inputs": ["r", "d"]}),
+        (make_pipeline(*pair()), {"kind": "DictVectorizer + LinearRegression", "vocabulary": 4, "inputs": ["r", "d"]}),
+        (LinearRegression().fit(NUMBERS.to_pandas(), TARGET), {"kind": "LinearRegression", "inputs": ["a", "b"]}),
+        (LinearRegression().fit(NUMBERS.to_numpy(), TARGET), {"kind": "LinearRegression"}),
+    ],
+)
+def test_a_trusted_file_is_described_whatever_the_features_of_a_job(kept, loaded, facts):
+    assert describe_file(Path(kept(loaded).path)) == {"warnings": [], **facts}
