@@ -69,12 +69,25 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line, and turns every error into a message and an exit code."""
+    code = _outcome()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_the_reader()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _outcome() -> Any:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, _cancel)
+    output = sys.stdout
     try:
         code = cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
+    except SystemExit as stop:
+        # When whoever read the output has gone, which is no failure, click wraps the output and exits with 1.
+        code = stop.code if sys.stdout is output else 0
     except click.ClickException as error:
         error.show()
         code = 2
@@ -91,7 +104,7 @@ def main() -> None:
                 hint="please report it with what SCORELINE_DEBUG=1 shows",
             )
         )
-    sys.exit(code if isinstance(code, int) else 0)
+    return code
 
 
 def _cancel(number: int, frame: FrameType | None) -> None:
@@ -103,10 +116,6 @@ def _cancel(number: int, frame: FrameType | None) -> None:
 
 
 def _tell(error: BaseException) -> int:
-    if isinstance(error, BrokenPipeError):
-        # Whoever read the output has gone; the interpreter must not complain at its own end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     if isinstance(error, click.Abort | KeyboardInterrupt):
         error = Cancelled(
             "cancelled by a signal", hint="run the same command again; scoreline status JOB shows the state"
@@ -115,9 +124,17 @@ def _tell(error: BaseException) -> int:
         error = storage_failed(error)
     assert isinstance(error, ScorelineError)
     if "--json" in sys.argv:
-        click.echo(json.dumps({"error": _form(error)}, indent=2))
+        try:
+            click.echo(json.dumps({"error": _form(error)}, indent=2))
+        except BrokenPipeError:
+            _forget_the_reader()
     click.echo(f"error: {error}", err=True)
     return error.exit_code
+
+
+def _forget_the_reader() -> None:
+    """Sends what is left of the output nowhere: the interpreter must not complain at its own end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 def _form(error: ScorelineError) -> dict[str, Any]:

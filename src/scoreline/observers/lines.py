@@ -34,14 +34,19 @@ class Progress:
         self.splits_done += 1
 
     def sentence(self) -> str:
-        """Splits, rows per second, and the time left by the rate so far."""
-        seconds = max(time.monotonic() - self.began, 1e-9)
-        rate = self.rows_done / seconds
-        left = (self.rows - self.rows_done) / rate if rate else 0.0
-        return (
-            f"{self.splits_done}/{self.splits} splits, {self.rows_done:,} of {self.rows:,} rows, "
-            f"{rate:,.0f} rows/s, {left:.0f} s left"
-        )
+        """Splits, rows, rows per second, and the time left."""
+        return f"{self.splits_done}/{self.splits} splits, {self.rows_done:,} of {self.rows:,} rows, {self.pace()}"
+
+    def pace(self) -> str:
+        """Rows per second, and the time left at that rate, once there is one."""
+        rate = self.rows_done / max(time.monotonic() - self.began, 1e-9)
+        return f"{rate:,.0f} rows/s, {(self.rows - self.rows_done) / rate:.0f} s left" if rate else "starting"
+
+
+def opening_line(event: Event) -> str:
+    """What runs, and why."""
+    handle = event.handle
+    return f"{handle.job} {handle.partition}: run {handle.run_id} ({event.facts['reason']})"
 
 
 @dataclass
@@ -64,7 +69,7 @@ class ProgressLines:
         """See `scoreline.abc.Observer.on`."""
         handle = event.handle
         if event.kind == "opened":
-            self._say(f"{handle.job} {handle.partition}: run {handle.run_id} ({event.facts['reason']})")
+            self._say(opening_line(event))
         elif event.kind == "planned":
             self._progress = Progress(event.facts["rows"], event.facts["splits"])
             self._last = self.clock()
