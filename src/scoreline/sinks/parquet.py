@@ -102,6 +102,8 @@ class ParquetSink:
                 return
             self._require_replaceable(target, staged, token)
             try:
+                if staged.stat().st_size != prepared.size:
+                    raise _staging_gone(staged)
                 staged.replace(target)
             except FileNotFoundError as error:
                 raise _staging_gone(staged) from error
