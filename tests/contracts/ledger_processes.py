@@ -10,6 +10,15 @@ from scoreline.record import PREPARED, PUBLISHED, RUNNING
 from scoreline.testing import processes
 from scoreline.testing.builders import new_run, tiny_lease, tiny_prepared
 
+WHOLE_STATES = [
+    "nothing, free, new run",
+    "running none 0, held, new run",
+    "running planned 0, held, new run",
+    "prepared counts+planned 1, held, handed over",
+    "published counts+planned 1, free, new run",
+]
+"""What `die_at_each_statement` may leave behind, from the first death to the end of the run."""
+
 
 def open_new_ones(paths):
     """Opens ledgers that are not there yet, when told, and tells their ids."""
@@ -19,22 +28,28 @@ def open_new_ones(paths):
     processes.hear()
 
 
-def die_at_each_statement(path):
+def left_behind(kind, path):
+    """What each death of `die_at_each_statement` left behind, from the first one on."""
+    with processes.started(die_at_each_statement, kind, path) as child:
+        return list(iter(lambda: processes.answer(child), "end"))
+
+
+def die_at_each_statement(kind, path):
     """Lets a fork die before its first statement, another one before its second ...; tells what each left behind."""
-    SqliteLedger(path)
+    kind(path)
     died = True
     statement = 0
     while died:
         statement += 1
         pid = os.fork()
         if pid == 0:
-            _run_of_statements(path, f"p{statement}", statement)
+            _run_of_statements(kind, path, f"p{statement}", statement)
         died = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-        processes.say(_left_behind(SqliteLedger(path), f"p{statement}"))
+        processes.say(_left_behind(kind(path), f"p{statement}"))
     processes.say("end")
 
 
-def _run_of_statements(path, partition, last):
+def _run_of_statements(kind, path, partition, last):
     left = last
 
     class Dying(sqlite3.Connection):
@@ -47,7 +62,7 @@ def _run_of_statements(path, partition, last):
 
     connect = sqlite3.connect
     with patch.object(sqlite3, "connect", lambda *given, **named: connect(*given, factory=Dying, **named)):
-        ledger = SqliteLedger(path)
+        ledger = kind(path)
         handle = ledger.claim(new_run(partition, partition=partition), tiny_lease()).handle
         ledger.record(handle, RUNNING, {"planned": True})
         ledger.record(handle, PREPARED, {"counts": 6}, [tiny_prepared(partition)])
@@ -63,8 +78,8 @@ def _left_behind(ledger, partition):
         new_run(f"{partition}-next", partition=partition), tiny_lease(), holder.token if holder else None
     )
     handed = "handed over" if claim.prepared else "new run"
-    if run is None:
-        return f"nothing, free, {handed}"
-    facts = "+".join(sorted(run.facts)) or "none"
     held = "held" if holder else "free"
+    if run is None:
+        return f"nothing, {held}, {handed}"
+    facts = "+".join(sorted(run.facts)) or "none"
     return f"{run.state} {facts} {len(run.prepared)}, {held}, {handed}"

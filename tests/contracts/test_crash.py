@@ -63,12 +63,16 @@ def test_the_process_is_stopped_at_the_point_and_goes_on(quick_job):
     assert _state(quick_job) == ["failed"]
 
 
-@pytest.mark.slow
-def test_a_worker_process_is_killed_at_its_own_points(job):
-    ended = _run(_CRASH, "split.part_written", "run", job, "one", "--engine", "processes")
-    assert ended.returncode == 75
-    assert "worker process ended" in ended.stderr
-    assert not (job.parent / "output" / "one.parquet").exists()
+def test_a_spawned_worker_is_killed_at_its_own_points():
+    # This is how `multiprocessing` runs its driver's main module in a worker that it spawns.
+    worker = (
+        "import runpy; runpy.run_module('scoreline.testing.crash', run_name='__mp_main__', alter_sys=True);"
+        "from scoreline import crashpoints; crashpoints.reach('open.claimed'); crashpoints.reach('split.part_written')"
+    )
+    for place, code in (("split.part_written", -signal.SIGKILL), ("split.part_written@2", 0)):
+        point, _, nth = place.partition("@")
+        ended = _run([sys.executable, "-c", worker], SCORELINE_CRASH_AT=f"{point} {nth or 1} {signal.SIGKILL:d}")
+        assert ended.returncode == code, ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere",), ("open.claimed@often",), ("--stop",), ("--stop", "nowhere")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -144,6 +145,16 @@ class FileSinkSuite(SinkSuite):
         part = Path(receipts[1].path)
         part.write_bytes(part.read_bytes()[:-1])
         refused(StagingLost, "a truncated part was joined", self.sink.prepare, staging, receipts, tiny_provenance())
+
+    def check_a_truncated_staged_file_is_not_published(self) -> None:
+        """What is prepared may wait for days; when it is not whole any more, the old content stays."""
+        self.publish([tiny_frame(3)], "run-1", 1)
+        prepared = self.stage([tiny_frame(40)], "run-2", 2)
+        staged = Path(prepared.staged)
+        for length in (staged.stat().st_size - 1, 0):
+            os.truncate(staged, length)
+            refused(StagingLost, f"{length} bytes were published", self.sink.commit, prepared, 2, no_fence)
+            self.require_rows(tiny_frame(3))
 
     def stage_and_commit(self, frame: pl.DataFrame, slug: str) -> None:
         """All of a run's calls but the ledger's."""

@@ -11,7 +11,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from scoreline.abc import Sink
-from scoreline.errors import LeaseLost, LedgerFailed, StagingLost
+from scoreline.errors import LeaseLost, LedgerFailed, OutputForeign, StagingLost
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
 from scoreline.record import Prepared
@@ -189,6 +189,15 @@ class SinkSuite(Suite):
         refused((LeaseLost, StagingLost), "a replaced run came back", self.sink.commit, first, 1, no_fence)
         self.require_rows(tiny_frame(9))
 
+    def check_content_of_others_is_not_replaced(self) -> None:
+        """A place that holds another job's predictions, or another partition's, is not this one's to replace."""
+        self.publish([tiny_frame(3)], "run-1", 1)
+        path = self.slot().path
+        for slot in (Slot("other", "one", path), Slot("tiny", "two", path), Slot("tiny[a=1]", "one", path)):
+            staged = self.stage([tiny_frame(6)], "run-2", 2, slot=slot)
+            refused(OutputForeign, f"{slot} replaced what is not its own", self.sink.commit, staged, 2, no_fence)
+        self.require_rows(tiny_frame(3))
+
     def check_racing_commits_end_with_the_newest(self) -> None:
         """Eight runs that commit at the same instant leave the content of the newest token."""
         staged = [self.stage([tiny_frame(2 + n, 10 * n)], f"run-{n}", n + 1) for n in range(THREADS)]
@@ -224,13 +233,13 @@ class SinkSuite(Suite):
             assert rows is not None
             assert_frame_equal(rows, tiny_frame(3))
 
-    def check_arefusing_fence_publishes_nothing(self) -> None:
+    def check_a_refusing_fence_publishes_nothing(self) -> None:
         """Where the fence refuses a first publication, there is none."""
         prepared = self.stage([tiny_frame(6)], "run-1", 1)
         refused(LeaseLost, "the fence's refusal got lost", self.sink.commit, prepared, 1, refusing)
         self._require_nothing("a refused commit")
 
-    def check_arefusing_fence_leaves_the_old_content(self) -> None:
+    def check_a_refusing_fence_leaves_the_old_content(self) -> None:
         """Where the fence refuses, readers find the old content, and who holds the claim can still publish."""
         self.publish([tiny_frame(3)], "run-1", 1)
         prepared = self.stage([tiny_frame(6)], "run-2", 2)
@@ -334,13 +343,17 @@ class SinkSuite(Suite):
         """Staging of another partition, of another job, and published content stay."""
         self.publish([tiny_frame(3)], "run-1", 1)
         others = [self.slot("two"), self.slot("one-more"), self.slot("one", "other"), self.slot("one", "tiny[a=1]")]
-        staged = [self.stage([tiny_frame(6)], "run-1", 1, slot=slot) for slot in others]
+        staged = []
+        for slot in others:
+            staging = self.sink.begin(slot, 0, "work")
+            staged.append((staging, [self.sink.write(staging, "0", tiny_frame(6))]))
+        prepared = self.stage([tiny_frame(6)], "run-1", 1, slug="two")
         self.sink.abort(self.slot())
         self.require_rows(tiny_frame(3))
-        self.sink.commit(staged[0], 1, no_fence)
+        for staging, receipts in staged:
+            assert self.sink.prepare(staging, receipts, tiny_provenance()).rows == 6
+        self.sink.commit(prepared, 1, no_fence)
         self.require_rows(tiny_frame(6), "two")
-        for prepared in staged[1:]:
-            self.sink.commit(prepared, 2, no_fence)
 
     def check_abort_may_be_repeated(self) -> None:
         """``abort`` of nothing is no error, and the place can be used afterwards."""
@@ -406,7 +419,8 @@ class SinkSuite(Suite):
         sink, slot = sink or self.sink, slot or self.slot(slug)
         staging = sink.begin(slot, 0, f"work-{run_id}")
         receipts: list[Receipt] = [sink.write(staging, f"{n:06d}", frame) for n, frame in enumerate(frames)]
-        return sink.prepare(staging, receipts, tiny_provenance(run_id=run_id, token=token, partition=slot.partition))
+        own = tiny_provenance(job=slot.job, partition=slot.partition, run_id=run_id, token=token)
+        return sink.prepare(staging, receipts, own)
 
     def publish(self, frames: Sequence[pl.DataFrame], run_id: str, token: int, *, slug: str = "one") -> Prepared:
         """Stages and commits."""

@@ -256,13 +256,15 @@ class SourceSuite(Suite):
         for name in ("touched", "lengthened", "overwritten"):
             path = self.put(tiny_frame(40 * _UNIT), slug=name)
             with small_units(_UNIT):
-                splits = self.splits(workers=1, slug=name)
-                batches = self.source.read(splits[-1], ["row"])
-                first = next(batches)
-                assert first.frame.height < splits[-1].rows, "the split has one batch, so there is no while"
+                split = self.splits(workers=1, slug=name)[-1]
+                batches = self.source.read(split, ["row"])
+                found = [next(batches).frame.height]
+                assert found[0] < split.rows, "the split has one batch, so there is no while"
                 _CHANGES[name](path)
                 why = f"a file that was {name} while it was read went unnoticed"
-                refused((InputChanged, InputInvalid), why, lambda batches=batches: list(batches))
+                heights = (batch.frame.height for batch in batches)
+                refused((InputChanged, InputInvalid), why, found.extend, heights)
+            assert sum(found) < split.rows, f"a file that was {name} was noticed when all its rows had been used"
 
     def check_a_file_replaced_while_it_is_read_is_not_mixed(self) -> None:
         """Whoever began to read the planned file reads that one to its end, or is told; never rows of the new one."""

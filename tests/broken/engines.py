@@ -1,0 +1,96 @@
+"""Engines with one fault each. `found_by` names the check that has to find it."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from scoreline.engines.processes import ProcessEngine
+from scoreline.engines.threads import ThreadEngine
+from scoreline.errors import WorkerDied
+
+
+class RunsASplitTwice(ThreadEngine):
+    found_by = "every_split_is_done_once"
+
+    def map(self, task, splits):
+        list(super().map(task, splits[:1]))
+        return super().map(task, splits)
+
+
+class ForgetsAReport(ThreadEngine):
+    found_by = "every_split_is_done_once"
+
+    def map(self, task, splits):
+        return list(super().map(task, splits))[1:]
+
+
+class SwallowsErrors(ThreadEngine):
+    found_by = "errors_surface"
+
+    def map(self, task, splits):
+        try:
+            yield from super().map(task, splits)
+        except Exception:  # noqa: BLE001 - its fault
+            return
+
+
+class ChangesErrors(ThreadEngine):
+    found_by = "other_errors_surface"
+
+    def map(self, task, splits):
+        try:
+            yield from super().map(task, splits)
+        except Exception as error:
+            raise type(error)(f"a split failed: {error}") from error
+
+
+class HiresAnotherWorker(ThreadEngine):
+    found_by = "workers_are_bounded"
+
+    def map(self, task, splits):
+        return ThreadEngine(self.workers + 1).map(task, splits)
+
+
+class GoesOnAfterAnError(ThreadEngine):
+    found_by = "the_first_error_ends_the_rest"
+
+    def map(self, task, splits):
+        with ThreadPoolExecutor(self.workers) as pool:
+            for future in as_completed([pool.submit(task, split) for split in splits]):
+                yield future.result()
+
+
+class DoesNotWaitAfterAnError(ThreadEngine):
+    found_by = "nothing_runs_on_after_an_error"
+
+    def map(self, task, splits):
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            for future in as_completed([pool.submit(task, split) for split in splits]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class StumblesOverAnEmptyPlan(ThreadEngine):
+    found_by = "an_empty_plan"
+
+    def map(self, task, splits):
+        if not splits:
+            raise WorkerDied
+        return super().map(task, splits)
+
+
+class StaysInItsProcess(ThreadEngine):
+    found_by = "splits_run_in_other_processes"
+
+
+class TakesAKilledWorkerForTheEnd(ProcessEngine):
+    found_by = "a_killed_worker_is_told"
+
+    def map(self, task, splits):
+        try:
+            yield from super().map(task, splits)
+        except Exception:  # noqa: BLE001 - its fault
+            return
+
+
+FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]
