@@ -86,21 +86,15 @@ class ParquetSource:
         """See `scoreline.abc.Source.read`."""
         with local.open_input(Path(split.file.path)) as handle:
             _require_same(handle, split.file)
-            file = _parquet(handle, split.file.path)
-            _require_columns(file, split.file.path, columns)
-            pending: Batch | None = None
-            for unit, frame in _units(file, split, columns):
-                if pending is not None:
-                    yield pending
-                if frame.height != unit.rows:
-                    raise InputInvalid(
-                        f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}"
-                    )
-                pending = Batch(widen(frame), unit.first_row)
-            # The last batch is handed out only after the file was found unchanged.
-            _require_same(handle, split.file)
-            if pending is not None:
-                yield pending
+            try:
+                for unit, frame in _units(_parquet(handle, split.file.path), split, columns):
+                    # What is handed out was read before the file was found unchanged.
+                    _require_same(handle, split.file)
+                    yield Batch(widen(frame), unit.first_row)
+            except InputInvalid:
+                # A file that changes while it is read looks damaged.
+                _require_same(handle, split.file)
+                raise
 
     def done(self, partition: Partition) -> None:
         """See `scoreline.abc.Source.done`: files stay where they are."""
@@ -138,13 +132,17 @@ def _parquet(handle: BinaryIO, path: str) -> pq.ParquetFile:
 
 
 def _units(file: pq.ParquetFile, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
+    _require_columns(file, split.file.path, columns)
     for whole, units in _by_group(split.units):
         groups = list(range(*units[0].groups))
         rows = _RowReader(file, split.file.path, groups, columns)
         if not whole:
             rows.skip(units[0].skip)
         for unit in units:
-            yield unit, rows.take(unit.rows)
+            frame = rows.take(unit.rows)
+            if frame.height != unit.rows:
+                raise InputInvalid(f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}")
+            yield unit, frame
 
 
 def _by_group(units: Sequence[Unit]) -> Iterator[tuple[bool, list[Unit]]]:
