@@ -15,6 +15,7 @@ import functools
 import gc
 import json
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -68,6 +69,8 @@ def begin(request):
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv = request["argv"] if request["script"] else ["scoreline", *request["argv"]]
+    if request["largest_file"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], resource.RLIM_INFINITY))
     arm(request["points"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     time.sleep(max(0.0, request["at"] - time.monotonic()))

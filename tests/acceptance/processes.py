@@ -18,20 +18,35 @@ PATIENCE = 60.0
 
 
 class Forks:
-    """The client of `fork_server.py`."""
+    """The client of `fork_server.py`.
 
-    def __init__(self, folder):
+    Args:
+        folder: for the outputs of processes.
+        within: a command that starts the server, when it has to live somewhere special.
+    """
+
+    def __init__(self, folder, within=()):
         self._folder, self._count = folder, 0
         # One thread for the libraries' own pools, so that 2 cores are not asked for 20 at a time.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
         self._server = subprocess.Popen(
-            [sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [*within, sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._environment = environment
-        assert self._answer()["ready"] == self._server.pid
+        self.pid = self._answer()["ready"]
 
-    def start(self, *argv, environment=None, folder=None, points=None, at=0.0, script=False):
-        """Starts `scoreline ARGV...` (or a Python script); returns at once."""
+    def start(self, *argv, environment=None, folder=None, points=None, at=0.0, script=False, largest_file=0):
+        """Starts `scoreline ARGV...` (or a Python script); returns at once.
+
+        Args:
+            argv: the words of the command.
+            environment: settings, beside the usual ones.
+            folder: working directory.
+            points: crash point -> what to do there.
+            at: monotonic instant at which it sets out.
+            script: whether the first word is a script.
+            largest_file: bytes that no file may grow beyond, as on a full disk; 0 for no limit.
+        """
         self._count += 1
         outputs = [str(self._folder / f"{self._count}.{name}") for name in ("stdout", "stderr")]
         pid = self.ask(
@@ -43,6 +58,7 @@ class Forks:
             points=points or {},
             at=at,
             script=script,
+            largest_file=largest_file,
         )["pid"]
         return Process(pid, *outputs, reap=lambda: self.ask(reap=pid)["code"])
 
