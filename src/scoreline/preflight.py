@@ -67,6 +67,7 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         NotRowWise: an expression looks at more than its own row.
         ScorelineError: the rows cannot be evaluated, as in a run.
     """
+    _require_own_row(job)
     rows = numbered(sample, 0)
 
     def before_filters(frame: pl.DataFrame) -> pl.DataFrame:
@@ -85,7 +86,7 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     require_row_wise(features, kept)
     inputs, ready = model_inputs(kept, job.features, split)
     # Predictions are made once: their last bits may depend on how many rows a model sees at a time.
-    given = with_given(job, ready, model.predict(inputs.select(model.inputs)).values, constants, split.ordinal)
+    given = with_given(job, ready, model.predict(inputs.select(model.inputs)).values, constants, split)
     require_row_wise(lambda frame: shape(frame, job.output), given)
     candidate = model.accelerated()
     parity = model.parity(candidate, inputs.select(model.inputs)) if candidate else None

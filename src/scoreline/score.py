@@ -18,7 +18,7 @@ import polars as pl
 from scoreline import crashpoints, durable
 from scoreline.abc import Model, ModelFile, Predictions, Sink, Source, Staging
 from scoreline.errors import InputInvalid, LossyCast, ModelFailed, ModelInvalid, RowsUnscorable
-from scoreline.features import Feature
+from scoreline.features import Feature, Schema, category
 from scoreline.filters import Filter
 from scoreline.job import Job
 from scoreline.output import MODEL_VERSION, PARTITION, PREDICTION, ROW_ID, RUN_ID, SCORED_AT, UTC_INSTANT, shape
@@ -169,7 +169,7 @@ def score_rows(
     predictions = _predict(model, inputs, frame[_ROW], split)
     spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
     started = time.perf_counter()
-    shaped = _shape(job, with_given(job, frame, predictions.values, constants, split.ordinal), split)
+    shaped = _shape(job, with_given(job, frame, predictions.values, constants, split), split)
     spent["shape"] += time.perf_counter() - started  # type: ignore[assignment]
     return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
 
@@ -260,7 +260,10 @@ def _value(frame: pl.DataFrame, feature: Feature, split: Split) -> pl.Series:
     except pl.exceptions.PolarsError as error:
         raise InputInvalid(f"feature {feature.name!r} cannot be computed: {error}") from error
     # A constant, or (until the row-wise check refuses it) an aggregate, comes as one value.
-    return values.new_from_index(0, frame.height) if values.len() == 1 else values
+    values = values.new_from_index(0, frame.height) if values.len() == 1 else values
+    if values.len() != frame.height:
+        raise InputInvalid(f"feature {feature.name!r} makes {values.len()} values of {frame.height} rows")
+    return values
 
 
 def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -290,12 +293,23 @@ def empty_output(job: Job) -> pl.DataFrame:
 
 
 def with_given(
-    job: Job, frame: pl.DataFrame, predictions: pl.Series, constants: Constants, ordinal: int
+    job: Job, frame: pl.DataFrame, predictions: pl.Series, constants: Constants, split: Split
 ) -> pl.DataFrame:
-    """``frame`` with the columns that the run itself gives, as far as the output uses them."""
+    """``frame`` with the columns that the run itself gives, as far as the output uses them.
+
+    Raises:
+        ModelInvalid: there is not one prediction for each row.
+        RowsUnscorable: a row's declared id is missing, or a number that is not whole.
+    """
+    if predictions.len() != frame.height:
+        raise ModelInvalid(f"the model made {predictions.len()} predictions for {frame.height} rows")
     used = {name for column in job.output for name in column.expr.meta.root_names()}
+    if job.row_id is not None and ROW_ID in used:
+        _refuse(frame, pl.col(job.row_id).is_null(), f"row_id:{job.row_id}:null", split)
+        for reason, broken in category("row_id", job.row_id).broken(frame.schema).items():
+            _refuse(frame, broken, reason, split)
     given = {
-        ROW_ID: row_ids(job, constants.slug, ordinal),
+        ROW_ID: row_ids(job, frame.schema, constants.slug, split.ordinal),
         MODEL_VERSION: pl.lit(constants.model_version),
         RUN_ID: pl.lit(constants.run_id),
         SCORED_AT: pl.lit(constants.scored_at, dtype=UTC_INSTANT),
@@ -306,10 +320,14 @@ def with_given(
     )
 
 
-def row_ids(job: Job, slug: str, ordinal: int) -> pl.Expr:
-    """The declared id column as text, else ``<slug>_<file ordinal>-<row number in the input>``."""
+def row_ids(job: Job, schema: Schema, slug: str, ordinal: int) -> pl.Expr:
+    """The declared id column as text, else ``<slug>_<file ordinal>-<row number in the input>``.
+
+    Whole numbers have no decimal point, also where a missing value elsewhere has made floats of them.
+    """
     if job.row_id is not None:
-        return pl.col(job.row_id).cast(pl.String)
+        floats = schema[job.row_id].is_float()
+        return category(ROW_ID, job.row_id).resolve(schema) if floats else pl.col(job.row_id).cast(pl.String)
     return pl.concat_str([pl.lit(f"{slug}_{ordinal}-"), pl.col(_ROW).cast(pl.String)])
 
 
