@@ -2,11 +2,14 @@
 
 # ruff: noqa: DTZ001 - naive times are what grids and sources have
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import hypothesis.strategies as st
+import polars as pl
 
 from scoreline import Files, Job, number, prediction
+from scoreline.abc import Parity, Predictions
 from scoreline.partition import Grid
 from scoreline.score import Constants
 from scoreline.splits import FileIdentity, Split, Unit
@@ -56,3 +59,29 @@ def constants(**changes):
     """What is the same for all rows of a made-up run."""
     given = {"slug": "2021-02", "run_id": "r1", "model_version": "v1", "scored_at": datetime(2021, 3, 1, tzinfo=UTC)}
     return Constants(**(given | changes))
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """A model, and its own file: twice ``x``. What it counts as unseen, and its faster form, are given."""
+
+    unseen: dict = field(default_factory=dict)
+    faster: object = None
+    agrees: bool = True
+    inputs: tuple = ("x",)
+
+    def load(self, features):
+        return self
+
+    def predict(self, features):
+        return Predictions(features["x"].cast(pl.Float64) * 2, dict(self.unseen))
+
+    def accelerated(self):
+        return self.faster
+
+    def parity(self, candidate, features):
+        same = self.predict(features).values.equals(candidate.predict(features).values)
+        return Parity(self.agrees and same, features.height, 0.0, "tried")
+
+    def describe(self):
+        return {"kind": "doubling"}
