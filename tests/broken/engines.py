@@ -70,6 +70,13 @@ class DoesNotWaitAfterAnError(ThreadEngine):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+class RunsAheadOfItsReader(ThreadEngine):
+    found_by = "an_abandoned_plan_begins_no_more_splits"
+
+    def map(self, task, splits):
+        return iter(list(super().map(task, splits)))
+
+
 class StumblesOverAnEmptyPlan(ThreadEngine):
     found_by = "an_empty_plan"
 

@@ -1,5 +1,6 @@
 """What the SQLite ledger promises beyond its contract: processes, reboots, clocks, and files that are no ledger."""
 
+import shutil
 import sqlite3
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
@@ -134,7 +135,6 @@ def damage(path):
         path.mkdir()
 
     def truncated():
-        # Rows that fill pages, so that the first half of the file lacks some.
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     def zeroed():
@@ -151,20 +151,28 @@ def damage(path):
 _DAMAGES = ["garbage", "folder", "truncated", "zeroed", "tables_gone"]
 
 
-def _used(path):
+@pytest.fixture(scope="module")
+def long_used(tmp_path_factory):
+    """A ledger of many pages, all of them in one file, and the handle of a claim."""
+    path = tmp_path_factory.mktemp("long-used") / "ledger.sqlite"
     ledger = SqliteLedger(path)
-    for number in range(40):
-        handle = ledger.claim(new_run(f"run-{number}", filling="x" * 2_000), tiny_lease()).handle
-        ledger.record(handle, FAILED)
-    handle = ledger.claim(new_run("run-x"), tiny_lease()).handle
+    handle = ledger.claim(new_run("run-0"), tiny_lease()).handle
+    for number in range(20):
+        ledger.record(handle, RUNNING, {f"filling-{number}": "x" * 4_000})
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return ledger, handle
+    return path, handle
+
+
+@pytest.fixture
+def used(long_used, path):
+    original, handle = long_used
+    shutil.copy(original, path)
+    return handle
 
 
 @pytest.mark.parametrize("kind", _DAMAGES)
-def test_a_damaged_file_is_an_error_with_a_hint_when_the_ledger_is_opened(path, damage, kind):
-    _used(path)
+def test_a_damaged_file_is_an_error_with_a_hint_when_the_ledger_is_opened(path, used, damage, kind):
     damage[kind]()
     with pytest.raises(LedgerFailed, match=str(path)) as caught:
         SqliteLedger(path).runs()
@@ -174,13 +182,13 @@ def test_a_damaged_file_is_an_error_with_a_hint_when_the_ledger_is_opened(path, 
 
 @pytest.mark.parametrize("kind", _DAMAGES)
 @pytest.mark.parametrize("call", ["claim", "renew", "record", "runs", "holder"])
-def test_a_file_damaged_in_use_is_an_error_with_a_hint(path, damage, kind, call):
-    ledger, handle = _used(path)
+def test_a_file_damaged_in_use_is_an_error_with_a_hint(path, used, damage, kind, call):
+    ledger = SqliteLedger(path)
     damage[kind]()
     calls = {
         "claim": lambda: ledger.claim(new_run("run-y"), tiny_lease()),
-        "renew": lambda: ledger.renew(handle, tiny_lease()),
-        "record": lambda: ledger.record(handle, RUNNING),
+        "renew": lambda: ledger.renew(used, tiny_lease()),
+        "record": lambda: ledger.record(used, RUNNING),
         "runs": ledger.runs,
         "holder": lambda: ledger.holder("tiny", "one"),
     }

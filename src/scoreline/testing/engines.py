@@ -5,6 +5,7 @@ Tasks leave marks in a folder, because that is all that threads, processes and t
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -170,6 +171,14 @@ class EngineSuite(Suite):
         refused(ValueError, "the error got lost", self.map, 2, fail_beside_a_slow_one, tiny_splits(2))
         assert not list(self.folder.glob("under-way-*"))
 
+    def check_an_abandoned_plan_begins_no_more_splits(self) -> None:
+        """When nobody asks for reports any more, splits that have not begun are not begun."""
+        reports = self.make(2).map(self.task(note_slowly), tiny_splits(_MANY))
+        next(reports)
+        del reports
+        gc.collect()
+        assert len(self.noted()) < _MANY, "all splits were run although nobody asked for them"
+
     # -- words
 
     def task(self, action: Action) -> Task:
@@ -246,6 +255,12 @@ def note(folder: Path, split: Split) -> None:
     (folder / f"ran-{split.index}-{uuid.uuid4().hex}").touch()
 
 
+def note_slowly(folder: Path, split: Split) -> None:
+    """Leaves a mark and takes its time."""
+    note(folder, split)
+    time.sleep(0.005)
+
+
 def meet(count: int, folder: Path, split: Split) -> None:
     """Waits until ``count`` splits are here at the same time."""
     _tell_pid(folder)
@@ -301,8 +316,7 @@ def fail_first(folder: Path, split: Split) -> None:
     """Split 0 fails at once, the others take their time."""
     if split.index == 0:
         raise ValueError("odd")
-    note(folder, split)
-    time.sleep(0.005)
+    note_slowly(folder, split)
 
 
 def fail_beside_a_slow_one(folder: Path, split: Split) -> None:
