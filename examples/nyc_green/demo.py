@@ -92,9 +92,8 @@ def training_rows(assembly: Assembly, month: Partition) -> pl.DataFrame:
     job, source, frames = assembly.job, assembly.source, []
     for split in source.splits(source.fingerprint(month), workers=1):
         for batch in source.read(split, job.input_columns):
-            frame = derived(numbered(batch.frame, batch.first_row), job.derive, split)
-            frame, _ = keep(frame, job.filters, split)
-            features, frame = model_inputs(frame, job.features, split)
+            rows = derived(numbered(batch.frame, batch.first_row), job.derive, split)
+            features, frame = model_inputs(keep(rows, job.filters, split)[0], job.features, split)
             frames.append(features.with_columns(frame[TARGET]))
     return pl.concat(frames)
 

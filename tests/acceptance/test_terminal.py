@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,21 +120,6 @@ def test_a_full_disk_behind_standard_output_is_an_error(published):
     assert done.returncode not in {0, 2}
     assert "No space left on device" in done.stderr
     assert not [word for word in COMPLAINTS if word in done.stderr], done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_ends_a_run_with_75_and_leaves_nothing(cli, forks, job, tmp_path, number):
-    go = tmp_path / "go"
-    running = forks.start(*job.run(), points={"split.part_written": {"action": "pause", "go": str(go)}})
-    running.until(job.staged)
-    running.send(number)
-    assert running.wait() == 75
-    assert "Traceback" not in running.stderr
-    assert "cancelled by a signal" in running.stderr
-    assert job.litter() == []
-    assert job.states() == ["cancelled"]
-    assert job.holder() is None
-    cli(*job.run())
 
 
 def test_the_module_is_the_command():
