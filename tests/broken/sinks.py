@@ -161,8 +161,12 @@ class PublishesATruncatedFile(ParquetSink):
     found_by = "a_truncated_staged_file_is_not_published"
 
     def commit(self, prepared, token, fence):
-        there = replace(prepared, size=Path(prepared.staged).stat().st_size)
-        super().commit(there, token, fence)
+        staged = Path(prepared.staged)
+        if staged.exists() and staged.stat().st_size != prepared.size:
+            fence()
+            staged.replace(prepared.target)
+            return
+        super().commit(prepared, token, fence)
 
 
 class SynchronisesNoFile(ParquetSink):

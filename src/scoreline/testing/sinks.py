@@ -190,12 +190,13 @@ class SinkSuite(Suite):
         self.require_rows(tiny_frame(9))
 
     def check_content_of_others_is_not_replaced(self) -> None:
-        """A place that holds another job's predictions, or another partition's, is not this one's to replace."""
-        self.publish([tiny_frame(3)], "run-1", 1)
+        """A place that meanwhile holds another job's predictions, or another partition's, is not one's own."""
         path = self.slot().path
-        for slot in (Slot("other", "one", path), Slot("tiny", "two", path), Slot("tiny[a=1]", "one", path)):
-            staged = self.stage([tiny_frame(6)], "run-2", 2, slot=slot)
-            refused(OutputForeign, f"{slot} replaced what is not its own", self.sink.commit, staged, 2, no_fence)
+        others = (Slot("other", "one", path), Slot("tiny", "two", path), Slot("tiny[a=1]", "one", path))
+        staged = [self.stage([tiny_frame(6)], "run-2", 2, slot=slot) for slot in others]
+        self.publish([tiny_frame(3)], "run-1", 1)
+        for slot, prepared in zip(others, staged, strict=True):
+            refused(OutputForeign, f"{slot} replaced what is not its own", self.sink.commit, prepared, 2, no_fence)
         self.require_rows(tiny_frame(3))
 
     def check_racing_commits_end_with_the_newest(self) -> None:
@@ -341,13 +342,13 @@ class SinkSuite(Suite):
 
     def check_abort_leaves_others_alone(self) -> None:
         """Staging of another partition, of another job, and published content stay."""
-        self.publish([tiny_frame(3)], "run-1", 1)
         others = [self.slot("two"), self.slot("one-more"), self.slot("one", "other"), self.slot("one", "tiny[a=1]")]
         staged = []
         for slot in others:
             staging = self.sink.begin(slot, 0, "work")
             staged.append((staging, [self.sink.write(staging, "0", tiny_frame(6))]))
         prepared = self.stage([tiny_frame(6)], "run-1", 1, slug="two")
+        self.publish([tiny_frame(3)], "run-1", 1)
         self.sink.abort(self.slot())
         self.require_rows(tiny_frame(3))
         for staging, receipts in staged:
