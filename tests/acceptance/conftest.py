@@ -50,8 +50,8 @@ def small_month(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def large_month(tmp_path_factory):
-    """640,000 rows in four units, so that two workers have two splits each."""
-    return write_month(tmp_path_factory.mktemp("months") / "large", 640_000, 160_000)
+    """560,000 rows in four units, so that two workers have two splits each."""
+    return write_month(tmp_path_factory.mktemp("months") / "large", 560_000, 140_000)
 
 
 @pytest.fixture

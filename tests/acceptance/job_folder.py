@@ -124,7 +124,7 @@ def write_month(folder, rows, row_group):
     """The month, in row groups, so that it is cut into splits."""
     folder.mkdir()
     path = folder / f"green_tripdata_{MONTH}.parquet"
-    block = month_table(2021, 2, min(rows, 160_000))
+    block = month_table(2021, 2, min(rows, 140_000))
     table = pa.concat_tables([block] * (rows // block.num_rows))
     pq.write_table(table, path, row_group_size=row_group)
     return path

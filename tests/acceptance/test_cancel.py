@@ -82,13 +82,18 @@ def test_a_signal_in_the_middle_of_a_prediction_is_no_fault_of_the_model(forks, 
     require_cancelled(process, job)
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=NAMES)
-def test_cancelling_does_not_wait_for_worker_processes_and_leaves_none_behind(forks, large_job, gate, mark, number):
-    process = forks.start(*large_job.run("gate", "--engine", "processes", "--workers", "2"), environment=gate)
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)],
+    ids=["SIGTERM-to-the-driver", "SIGTERM-to-all", "SIGINT-to-all"],
+)
+def test_cancelling_does_not_wait_for_worker_processes_and_leaves_none_behind(
+    forks, large_job, gate, mark, number, send
+):
+    process = forks.start(*large_job.run("gate", "--engine", "processes", "--workers", "1"), environment=gate)
     process.until(mark.exists)
-    assert len(members(process.pid)) > 2
-    # As a terminal does for Ctrl-C and a service manager for its stop: to everybody.
-    os.killpg(process.pid, number)
+    assert len(members(process.pid)) > 1
+    send(process.pid, number)
     require_cancelled(process, large_job)
     until(lambda: not members(process.pid))
 
