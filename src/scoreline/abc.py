@@ -110,6 +110,7 @@ class Sink(Protocol):
 
         Raises:
             StorageUnfit: staging cannot be moved into the output's place in one step.
+            OutputForeign: the place holds something that no run of the slot published.
         """
         ...
 

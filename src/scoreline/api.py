@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, ledger_of
+from scoreline.assemble import Choices, assemble, ledger_of, published_path
 from scoreline.config import limits, load
 from scoreline.errors import InputMissing
+from scoreline.formats.parquet import provenance_in
 from scoreline.job import Job, require_sound
 from scoreline.opening import Wish, last_published
 from scoreline.partition import Partition
@@ -99,15 +98,19 @@ def read(
         (rows, output columns), in input order.
 
     Raises:
-        InputMissing: nothing is published for this partition.
+        InputMissing: nothing is published for this partition, or its file is gone or somebody else's.
     """
     loaded = load(job, settings=settings, home=home)
     chosen = loaded.job.grid.parse(partition)
+    again = f"scoreline run {loaded.file or 'JOB'} {chosen}"
     record = last_published(ledger or ledger_of(loaded.home), loaded.job.key, chosen.slug)
     if record is None:
-        named = shlex.quote(str(loaded.file or "JOB"))
-        raise InputMissing(
-            f"nothing is published for {loaded.job.key} {chosen}", hint=f"scoreline run {named} {chosen}"
-        )
-    with local.open_input(Path(record.prepared[sink].target)) as handle:
+        raise InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
+    path = published_path(loaded, record, sink)
+    if not path.exists():
+        raise InputMissing(f"{path} is not there, though run {record.run_id} was published", hint=again)
+    with local.open_input(path) as handle:
+        there = provenance_in(handle)
+        if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
+            raise InputMissing(f"{path} does not hold the predictions of {loaded.job.key} {chosen}", hint=again)
         return pl.read_parquet(handle)

@@ -14,9 +14,12 @@ from scoreline.abc import Engine, Ledger, Observer, Sink, Source
 from scoreline.assembly import Assembly, Limits
 from scoreline.catalog import ENGINES, LEDGERS, MODEL_STORES, SINKS, SOURCES, find
 from scoreline.config import Loaded, import_job_file
-from scoreline.errors import UsageError
+from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
+from scoreline.job import lint
 from scoreline.models.trust import Trust, folders_of
+from scoreline.record import RunRecord
+from scoreline.template import Template
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         UsageError: an unknown engine, or no worker.
     """
     job = loaded.job
+    if not lint(job):
+        _require_apart(loaded)
     sinks = tuple(_sink(loaded, files, replace_foreign=choices.replace_foreign) for files in job.sink_files)
     return Assembly(
         job=job,
@@ -58,7 +63,27 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         engine=_engine(loaded, choices),
         observers=choices.observers,
         limits=choices.limits,
+        cautious_sinks=tuple(_sink(loaded, files, replace_foreign=False) for files in job.sink_files),
     )
+
+
+def published_path(loaded: Loaded, record: RunRecord, sink: int) -> Path:
+    """Where this job's sink keeps what a run published."""
+    return _folder(loaded, loaded.job.sink_files[sink]) / str(record.facts["paths"][sink])
+
+
+def _require_apart(loaded: Loaded) -> None:
+    """Refuses a job whose source would read what its sinks write, wherever the folders are."""
+    job, source = loaded.job, _folder(loaded, loaded.job.source).resolve()
+    example = job.grid.parse(job.grid.example)
+    values = job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
+    pattern = Template(job.source.template.render(example, job.path_values))
+    for files in job.sink_files:
+        target = _folder(loaded, files).resolve() / files.template.render(example, values)
+        if target.is_relative_to(source) and pattern.matches(target.relative_to(source).as_posix()):
+            raise JobError(
+                f"the source {job.source.path!r} would read what goes to {target}", hint="use another folder for output"
+            )
 
 
 def ledger_of(home: Path) -> Ledger:

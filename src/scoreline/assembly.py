@@ -52,6 +52,7 @@ class Assembly:
         observers: hear of it.
         limits: of claims.
         now: the wall clock, for what people read.
+        cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
     """
 
     job: Job
@@ -64,6 +65,7 @@ class Assembly:
     observers: Sequence[Observer] = ()
     limits: Limits = field(default_factory=Limits)
     now: Callable[[], datetime] = _now
+    cautious_sinks: tuple[Sink, ...] = ()
 
     def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:
         """Tells all observers; none of them can fail a run."""

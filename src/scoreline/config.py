@@ -12,19 +12,18 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from scoreline.assembly import Limits
-from scoreline.errors import JobError, UsageError
+from scoreline.errors import JobError, ScorelineError, UsageError
 from scoreline.job import Job
 from scoreline.parameters import fill
 
 HOME = ".scoreline"
-_CONTENT = "__scoreline_content__"
 _LIMITS = {
     "lease": "SCORELINE_LEASE_SECONDS",
     "heartbeat": "SCORELINE_HEARTBEAT_SECONDS",
@@ -102,31 +101,46 @@ def import_job_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise UsageError(f"there is no job file at {file}", hint="give the path of a Python file that defines `job`")
     name = f"scoreline_job_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    source = file.read_bytes()
-    content = hashlib.sha256(source).hexdigest()
-    if name in sys.modules and vars(sys.modules[name]).get(_CONTENT) == content:
-        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} is no Python file", hint="give the path of a file that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    # An edited file is imported again, also in a long-lived session.
-    vars(module)[_CONTENT] = content
-    sys.modules[name] = module
-    if str(file.parent) not in sys.path:
-        # Last, so that a job's neighbours never hide a library.
-        sys.path.append(str(file.parent))
+    # Imported anew each time: an edited file, or an edited neighbour of it, counts in a long-lived session too.
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         # Not by the loader: its cache of bytecode misses an edit of the same length within a second.
-        code = compile(source, file, "exec")
-        with _printing_aside():
+        code = compile(file.read_bytes(), file, "exec")
+        with _neighbours(file.parent), _printing_aside():
             exec(code, vars(module))  # noqa: S102 - whoever runs a job runs its file
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        if isinstance(error, (JobError, UsageError)):
+        if isinstance(error, ScorelineError):
             raise
         raise JobError(f"{file} cannot be imported: {_where(error, file)}") from error
     return module
+
+
+@contextmanager
+def _neighbours(folder: Path) -> Iterator[None]:
+    """Lets a job import the modules beside it, which another job's modules of the same names must not stand in for."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        new = set(sys.modules) - before
+        for name in [name for name in new if _lies_in(sys.modules.get(name.partition(".")[0]), folder)]:
+            del sys.modules[name]
+
+
+def _lies_in(module: ModuleType | None, folder: Path) -> bool:
+    """Whether a top-level module is a file of the folder, or a package right in it."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return False
+    place = Path(file).parent.parent if Path(file).name == "__init__.py" else Path(file).parent
+    return place == folder
 
 
 def limits(environment: Mapping[str, str] | None = None, *, wait: bool = True) -> Limits:
@@ -170,9 +184,9 @@ def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
         )
     values, identity = fill(found, settings, Path.cwd())
     try:
-        with _printing_aside():
+        with _neighbours(file.parent), _printing_aside():
             made = found(**values)
-    except (JobError, UsageError):
+    except ScorelineError:
         raise
     except (Exception, SystemExit) as error:
         raise JobError(f"the function job in {file} failed: {_where(error, file)}") from error

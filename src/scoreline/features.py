@@ -22,7 +22,7 @@ _INT64 = 2.0**63
 Schema = Mapping[str, pl.DataType]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Feature:
     """One value per row, with a name.
 

@@ -15,7 +15,7 @@ from scoreline.errors import JobError
 from scoreline.features import canonical
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Filter:
     """Keeps the rows for which ``keep`` is true.
 
@@ -34,6 +34,11 @@ class Filter:
     def null_reason(self) -> str:
         """The reason under which a row with a null verdict is rejected."""
         return f"filter:{self.name}:null"
+
+    @property
+    def asks_for_nan(self) -> bool:
+        """True when the rule itself decides about values that are not numbers."""
+        return any(f'"{name}"' in canonical(self.keep) for name in ("IsNan", "IsNotNan", "IsFinite", "IsInfinite"))
 
     def declaration(self) -> dict[str, Any]:
         """Canonical form for digests."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from scoreline.template import TIME_FIELDS, Template
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
     """One batch-scoring job.
 
@@ -103,7 +103,7 @@ class Job:
         made: set[str] = set(GIVEN)
         used: dict[str, None] = {self.row_id: None} if self.row_id else {}
 
-        def use(names: Iterable[str]) -> None:
+        def use(names: Iterable[str], made: Container[str] = made) -> None:
             used.update(dict.fromkeys(name for name in names if name not in made))
 
         for feature in self.derive:
@@ -115,8 +115,9 @@ class Job:
             use(feature.columns)
             if feature.columns != (feature.name,):
                 made.add(feature.name)
+        before_output = frozenset(made)
         for column in self.output:
-            use(column.expr.meta.root_names())
+            use(column.expr.meta.root_names(), before_output if column.as_read else made)
             if column.name not in used:
                 made.add(column.name)
         return tuple(used)
@@ -215,6 +216,8 @@ def _check_paths(job: Job) -> Iterator[str]:
                 f"the path {files.path!r} in {role} has the field {{{name}}}; known are partition fields, "
                 f"{', '.join(DRIVER_FIELDS)} and parameters marked Annotated[..., Identity]"
             )
+        if files.template.is_ambiguous:
+            yield f"the wildcard in {files.path!r} would take other partitions' files; put a folder between: {{slug}}/*"
         if role == "source" and fields & {"model_version", "model_digest"}:
             yield f"the path {files.path!r} in source names the model; only sinks can"
         if fields <= known:

@@ -25,7 +25,7 @@ GIVEN = (ROW_ID, PREDICTION, MODEL_VERSION, RUN_ID, SCORED_AT, PARTITION)
 UTC_INSTANT = pl.Datetime("us", "UTC")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """One output column.
 
@@ -34,12 +34,14 @@ class Column:
         dtype: its Polars type; values that do not fit exactly fail the run.
         expr: where its values come from.
         volatile: differs between runs of the same input; left out of the content digest.
+        as_read: takes its value from the rows as they were before any output column, also where one has that name.
     """
 
     name: str
     dtype: pl.DataType
     expr: pl.Expr
     volatile: bool = False
+    as_read: bool = False
 
     def __post_init__(self) -> None:
         canonical(self.expr)
@@ -61,7 +63,7 @@ DType = pl.DataType | type[pl.DataType]
 
 def passthrough(name: str, dtype: DType, column: str | None = None) -> Column:
     """An input column (or derived feature) as it is, under ``name``."""
-    return Column(name, dtype, pl.col(column or name))  # type: ignore[arg-type]
+    return Column(name, dtype, pl.col(column or name), as_read=True)  # type: ignore[arg-type]
 
 
 def computed(name: str, expr: pl.Expr, dtype: DType = pl.Float64) -> Column:
@@ -111,9 +113,10 @@ def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
         InputInvalid: an expression cannot be evaluated on these types.
     """
     made: dict[str, pl.Series] = {}
+    rows = frame
     for column in columns:
         try:
-            values = frame.select(column.expr.alias(column.name)).to_series()
+            values = (rows if column.as_read else frame).select(column.expr.alias(column.name)).to_series()
         except pl.exceptions.PolarsError as error:
             raise InputInvalid(f"output column {column.name!r} cannot be computed: {error}") from error
         if values.len() != frame.height and values.len() == 1:

@@ -6,17 +6,19 @@ each time, because data and models change; ``check`` does it without a run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
 
 from scoreline.abc import Model, Parity, Source
+from scoreline.errors import JobError, NotRowWise
+from scoreline.expressions import beyond_own_row, wrapping_part
 from scoreline.job import Job
-from scoreline.output import shape
+from scoreline.output import GIVEN, PREDICTION, SCORED_AT, UTC_INSTANT
 from scoreline.rowwise import require_row_wise
-from scoreline.score import Constants, derived, keep, model_inputs, numbered, with_given
+from scoreline.score import Constants, derived, keep, model_inputs, numbered, predict_rows, shape_rows, with_given
 from scoreline.splits import Split
 
 SAMPLE_ROWS = 1_000
@@ -52,6 +54,42 @@ def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) 
     return None
 
 
+def _expressions(job: Job) -> Iterator[tuple[str, pl.Expr]]:
+    """Name -> expression of all that is declared with one; filters are named as the row-wise check names them."""
+    for feature in (*job.derive, *job.features):
+        if feature.expr is not None:
+            yield feature.name, feature.expr
+    yield from ((f"filter {rule.name}", rule.keep) for rule in job.filters)
+    yield from ((column.name, column.expr) for column in job.output)
+
+
+def _require_own_row(job: Job) -> None:
+    for name, expr in _expressions(job):
+        part = beyond_own_row(expr)
+        if part is not None:
+            raise NotRowWise(
+                f"{name!r} looks at more than its own row: {part}",
+                hint="learn such constants in training and keep them with the model",
+                columns=[name],
+            )
+
+
+def _require_wide(job: Job, none: pl.DataFrame, split: Split) -> None:
+    """Refuses arithmetic that can wrap, for the types of these rows; ``none`` is the sample without its rows."""
+    kept, _ = keep(derived(none, job.derive, split), job.filters, split)
+    inputs, ready = model_inputs(kept, job.features, split)
+    made = {column.name: column.dtype for column in job.output}
+    given = {name: pl.String() for name in GIVEN} | {PREDICTION: pl.Float64(), SCORED_AT: UTC_INSTANT}
+    schema: dict[str, pl.DataType] = made | given | dict(inputs.schema) | dict(ready.schema)
+    for name, expr in _expressions(job):
+        found = wrapping_part(expr, schema)
+        if found is not None:
+            raise JobError(
+                f"{name!r} computes {found[0]} as {found[1]}, where large results wrap without an error",
+                hint="widen it first, such as pl.col('time').dt.hour().cast(pl.Int64) * 60",
+            )
+
+
 def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
     """Checks the job's expressions, and the model's accelerated form, on real rows.
 
@@ -67,8 +105,9 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         NotRowWise: an expression looks at more than its own row.
         ScorelineError: the rows cannot be evaluated, as in a run.
     """
-    _require_own_row(job)
     rows = numbered(sample, 0)
+    _require_own_row(job)
+    _require_wide(job, rows.clear(), split)
 
     def before_filters(frame: pl.DataFrame) -> pl.DataFrame:
         made = [pl.col(feature.name) for feature in job.derive]
@@ -86,8 +125,9 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     require_row_wise(features, kept)
     inputs, ready = model_inputs(kept, job.features, split)
     # Predictions are made once: their last bits may depend on how many rows a model sees at a time.
-    given = with_given(job, ready, model.predict(inputs.select(model.inputs)).values, constants, split)
-    require_row_wise(lambda frame: shape(frame, job.output), given)
+    predictions = predict_rows(model, inputs, ready, split).values
+    given = with_given(job, ready, predictions, constants, split)
+    require_row_wise(lambda frame: shape_rows(job, frame, split), given)
     candidate = model.accelerated()
     parity = model.parity(candidate, inputs.select(model.inputs)) if candidate else None
     return Evidence(kept.height, parity)

@@ -16,7 +16,6 @@ import polars as pl
 from scoreline.errors import NotRowWise
 
 Evaluate = Callable[[pl.DataFrame], pl.DataFrame]
-_SINGLES = 3
 _RELAXED: Final = "vertical_relaxed"
 
 
@@ -68,7 +67,7 @@ def _in_company(evaluate: Evaluate, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _singles(rows: int) -> list[int]:
-    return sorted({0, rows // 2, rows - 1})[:_SINGLES]
+    return sorted({0, rows // 2, rows - 1})
 
 
 def _same(left: pl.Series, right: pl.Series) -> bool:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import polars as pl
@@ -23,6 +23,7 @@ from scoreline.errors import (
     ConservationBroken,
     LeaseLost,
     LedgerFailed,
+    OutputForeign,
     ScorelineError,
     StagingLost,
     Transient,
@@ -160,8 +161,14 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
     with holding(assembly, handle, park=False) as heartbeat:
         if len(work.record.prepared) != len(assembly.sinks):
             raise StagingLost(f"run {handle.run_id} was prepared for other sinks than the job has now")
-        for made in work.record.prepared:
-            assembly.sinks[made.sink].commit(made, handle.token, heartbeat.renew)
+        try:
+            for made in work.record.prepared:
+                assembly.sinks[made.sink].commit(made, handle.token, heartbeat.renew)
+        except OutputForeign as error:
+            # Nobody can publish this content to that place, so it must not stand in the way of the next run.
+            clean(assembly, work)
+            assembly.ledger.record(handle, FAILED, {"error": _error_facts(error)})
+            raise
         heartbeat.renew()
         clean(assembly, work)
         crashpoints.reach("publish.cleaned")
@@ -199,6 +206,9 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _C
         _until_prepared(assembly, handle, clock)
         publish(assembly, handle)
     except BaseException as error:
+        # A living process that holds no run must not keep others (or itself) waiting for its lease to run out.
+        with suppress(ScorelineError, OSError):
+            assembly.ledger.renew(handle, Lease(0.0, None))
         assembly.notify("ended", handle, error=error)
         raise
     clock.lap("publish")
@@ -259,22 +269,29 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
         assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
         if not isinstance(error, _KEEPS_PARTS):
             clean(assembly, work_of(assembly, handle))
-        facts = {
-            "type": type(error).__name__,
-            "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
-            "hint": getattr(error, "hint", None),
-            "retry": cancelled or isinstance(error, Transient | OSError),
-        }
-        assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": facts})
+        assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": _error_facts(error)})
+
+
+def _error_facts(error: BaseException) -> dict[str, Any]:
+    cancelled = isinstance(error, KeyboardInterrupt)
+    return {
+        "type": type(error).__name__,
+        "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
+        "hint": getattr(error, "hint", None),
+        "retry": cancelled or isinstance(error, Transient | OSError),
+    }
 
 
 def _heal(assembly: Assembly, handle: RunHandle) -> None:
+    """Publishes what another claim has prepared, into its own places only: --force is about this run's."""
     _log.info("run %s was prepared and not published: publishing it", handle.run_id)
     try:
-        publish(assembly, handle)
+        publish(replace(assembly, sinks=assembly.cautious_sinks or assembly.sinks), handle)
+    except OutputForeign as error:
+        _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
     except StagingLost as error:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
-        assembly.ledger.record(handle, FAILED, {"error": {"type": "StagingLost", "message": error.message}})
+        assembly.ledger.record(handle, FAILED, {"error": _error_facts(error)})
 
 
 def _preflight(

@@ -94,7 +94,8 @@ class ScoreSplit:
         counts.require_conserved(split.rows, f"split {split.index} of {split.file.path}")
         report = SplitReport(split.index, counts, tuple(receipts), dict(spent))
         # The plan made the folder; if it is gone, so is the lease, and nothing may be left behind here.
-        durable.write_json(self._receipt_path(split), report.to_dict(), parents=False)
+        form = {"split": split.to_dict(), "report": report.to_dict()}
+        durable.write_json(self._receipt_path(split), form, parents=False)
         crashpoints.reach("split.receipt_written")
         return report
 
@@ -117,9 +118,10 @@ class ScoreSplit:
 
     def _kept(self, split: Split) -> SplitReport | None:
         form = durable.read_json(self._receipt_path(split))
-        if form is None:
+        # A plan that was lost may have been cut anew: the receipt counts only for the same rows.
+        if form is None or Split.from_dict(form["split"]) != split:
             return None
-        report = SplitReport.from_dict(form | {"resumed": True})
+        report = SplitReport.from_dict(form["report"] | {"resumed": True})
         intact = all(_is_intact(receipt) for receipt in report.receipts)
         return report if intact else None
 
@@ -166,25 +168,25 @@ def score_rows(
     if not frame.height:
         return empty_output(job), Counts(rows_in, 0, filtered)
     started = time.perf_counter()
-    predictions = _predict(model, inputs, frame[_ROW], split)
+    predictions = predict_rows(model, inputs, frame, split)
     spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
     started = time.perf_counter()
-    shaped = _shape(job, with_given(job, frame, predictions.values, constants, split), split)
+    shaped = shape_rows(job, with_given(job, frame, predictions.values, constants, split), split)
     spent["shape"] += time.perf_counter() - started  # type: ignore[assignment]
     return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
 
 
-def _predict(model: Model, inputs: pl.DataFrame, rows: pl.Series, split: Split) -> Predictions:
+def predict_rows(model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, split: Split) -> Predictions:
+    """Predictions for (rows, features); ``frame`` has the same rows with their numbers.
+
+    Raises:
+        ModelFailed: the model raised, or a prediction is missing, infinite or not a number; names the first such row.
+    """
     try:
-        return model.predict(inputs.select(model.inputs))
+        predictions = model.predict(inputs.select(model.inputs))
     except ModelFailed as error:
-        suspects = [
-            inputs[name].is_finite().fill_null(value=False) for name in model.inputs if inputs.schema[name].is_numeric()
-        ]
-        if not suspects:
-            raise
-        finite = pl.select(pl.all_horizontal(suspects)).to_series()
-        broken = rows.filter(~finite)
+        suspects = [inputs[name] for name in model.inputs if inputs.schema[name].is_numeric()]
+        broken = _not_finite(suspects, frame)
         if not broken.len():
             raise
         raise ModelFailed(
@@ -194,9 +196,34 @@ def _predict(model: Model, inputs: pl.DataFrame, rows: pl.Series, split: Split) 
             rows=broken.len(),
             first=broken[0],
         ) from error
+    broken = _not_finite([predictions.values], frame)
+    if broken.len():
+        raise ModelFailed(
+            f"the model predicts nothing finite for {broken.len()} rows, "
+            f"the first is row {broken[0]} of {split.file.path} (counted from 0)",
+            hint="leave such rows out by a filter, or train a model that reads them",
+            rows=broken.len(),
+            first=broken[0],
+        )
+    return predictions
 
 
-def _shape(job: Job, frame: pl.DataFrame, split: Split) -> pl.DataFrame:
+def _not_finite(columns: Sequence[pl.Series], frame: pl.DataFrame) -> pl.Series:
+    """Numbers of the rows where some of these values is null, infinite or not a number."""
+    finite = [
+        values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_not_null()
+        for values in columns
+        if values.len() == frame.height
+    ]
+    return frame[_ROW].filter(~pl.select(pl.all_horizontal(finite)).to_series()) if finite else frame[_ROW].clear()
+
+
+def shape_rows(job: Job, frame: pl.DataFrame, split: Split) -> pl.DataFrame:
+    """The declared output columns of rows with their numbers; see `scoreline.output.shape`.
+
+    Raises:
+        LossyCast: a value does not fit its declared type; names its row.
+    """
     try:
         return shape(frame, job.output)
     except LossyCast as error:
@@ -275,7 +302,7 @@ def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[
     counts: dict[str, int] = {}
     for rule in filters:
         try:
-            verdict = frame.select(rule.keep.alias("keep")).to_series()
+            verdict = frame.select(_with_nan_as_null(rule, frame.schema).alias("keep")).to_series()
         except pl.exceptions.PolarsError as error:
             raise InputInvalid(f"filter {rule.name!r} cannot be evaluated: {error}") from error
         if verdict.dtype != pl.Boolean or verdict.len() != frame.height:
@@ -285,6 +312,17 @@ def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[
         frame = frame.filter(verdict)
         counts[rule.name] = before - frame.height
     return frame, counts
+
+
+def _with_nan_as_null(rule: Filter, schema: Schema) -> pl.Expr:
+    """The rule, null where a number that it reads is NaN: Polars takes NaN for larger than every number.
+
+    A rule that asks for NaN itself knows what it does.
+    """
+    floats = [name for name in rule.keep.meta.root_names() if name in schema and schema[name].is_float()]
+    if not floats or rule.asks_for_nan:
+        return rule.keep
+    return pl.when(pl.all_horizontal(pl.col(floats).is_not_nan().fill_null(value=True))).then(rule.keep)
 
 
 def empty_output(job: Job) -> pl.DataFrame:

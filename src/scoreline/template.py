@@ -21,6 +21,7 @@ _DIRECTIVES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3}
 _SHORT = ("m", "d", "h")
 _BOUNDS = ("start", "end")
 _DAY = "%Y-%m-%d"
+_WILD = {"*", "?"}
 TIME_FIELDS = (*_DIGITS, *_SHORT, "slug", *_BOUNDS)
 
 
@@ -67,6 +68,24 @@ class Template:
     def has_wildcard(self) -> bool:
         """True when one partition may have several files."""
         return any("*" in text or "?" in text for text, _, _ in self._pieces())
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """True when a wildcard can take characters of a field: one partition's pattern then finds another's files."""
+        before = None
+        for text, field, _ in self._pieces():
+            after, ahead = text.partition("/")[0], text.rpartition("/")[2]
+            if (before in _SHORT and after[:1] in _WILD) or (field in _SHORT and ahead[-1:] in _WILD):
+                return True
+            if (before == "slug" and _WILD & set(after)) or (field == "slug" and _WILD & set(ahead)):
+                return True
+            before = field
+        return False
+
+    @property
+    def depth(self) -> int:
+        """Folders between the fixed one and the file."""
+        return self.text.count("/") - (self.fixed_folder.count("/") + 1 if self.fixed_folder else 0)
 
     @property
     def fixed_folder(self) -> str:

@@ -144,7 +144,7 @@ def reports_of(work: Work) -> list[SplitReport]:
         found = durable.read_json(work.receipts / f"split-{form['index']:06d}.json")
         if found is None:
             raise StagingLost(f"split {form['index']} of run {work.record.run_id} was not scored")
-        reports.append(SplitReport.from_dict(found))
+        reports.append(SplitReport.from_dict(found["report"]))
     return reports
 
 

@@ -9,8 +9,6 @@ memory of a whole month: it is for checking, not for use. Kinds of model that it
 * `frame`: a pipeline that takes a data frame with PULocationID and DOLocationID (as text) and trip_distance
 """
 
-# ruff: noqa: TID253 - pandas and scikit-learn are all there is to it
-
 from __future__ import annotations
 
 import argparse

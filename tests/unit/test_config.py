@@ -135,7 +135,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 def test_a_folder_stands_for_its_job_py(write, tmp_path):
     file = write("job = declared()")
-    assert load(tmp_path, environment={}) == load(file, environment={})
+    by_folder, by_file = load(tmp_path, environment={}), load(file, environment={})
+    assert (by_folder.file, by_folder.home) == (by_file.file, by_file.home)
+    assert by_folder.job.scoring_digest == by_file.job.scoring_digest
 
 
 def test_a_folder_without_a_job_py_is_refused(tmp_path):
@@ -198,11 +200,6 @@ def test_the_module_name_is_that_of_the_path(write, tmp_path):
     assert first.startswith("scoreline_job_job_")
 
 
-def test_an_unchanged_file_is_imported_once(write):
-    file = write("job = declared()")
-    assert import_job_file(file) is import_job_file(file)
-
-
 def test_an_edited_file_is_imported_again(write):
     file = write("job = declared(name='old')")
     load(file, environment={})
@@ -210,12 +207,15 @@ def test_an_edited_file_is_imported_again(write):
     assert load(file, environment={}).job.name == "new"
 
 
-def test_neighbours_can_be_imported_and_hide_no_library(write, tmp_path):
-    (tmp_path / "neighbour_of_a_job.py").write_text("NAME = 'from a neighbour'")
-    (tmp_path / "json.py").write_text("raise RuntimeError")
-    code = "import json, neighbour_of_a_job\njson.dumps(1)\njob = declared(name=neighbour_of_a_job.NAME)"
-    assert load(write(code), environment={}).job.name == "from a neighbour"
-    del sys.modules["neighbour_of_a_job"]
+@pytest.mark.parametrize("when", ["job = declared(name=NAME)", "def job(): return declared(name=NAME)"])
+def test_each_job_imports_its_own_neighbours_as_they_are_now(write, tmp_path, when):
+    code = f"from neighbour_of_a_job import NAME\n{when}"
+    for folder, name in [("a", "first"), ("b", "second"), ("a", "third")]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "neighbour_of_a_job.py").write_text(f"NAME = '{name}'")
+        assert load(write(code, f"{folder}/job.py"), environment={}).job.name == name
+    assert "neighbour_of_a_job" not in sys.modules
+    assert str(tmp_path / "a") not in sys.path
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from scoreline.score import ScoreSplit, score_rows
 from scoreline.sinks.parquet import ParquetSink
 from scoreline.slot import Slot
 from scoreline.sources.parquet import ParquetSource
+from scoreline.splits import Split
 from scoreline.template import Template
 
 
@@ -334,7 +335,19 @@ def test_a_torn_receipt_counts_as_none(place):
 def test_the_receipt_on_disk_is_the_report(place):
     task, only = place
     report = task(only)
-    assert json.loads((task.receipts / "split-000000.json").read_text()) == json.loads(json.dumps(report.to_dict()))
+    form = json.loads((task.receipts / "split-000000.json").read_text())
+    assert form["report"] == json.loads(json.dumps(report.to_dict()))
+    assert Split.from_dict(form["split"]) == only
+
+
+def test_a_receipt_of_other_rows_is_not_taken_for_this_split(place):
+    task, only = place
+    task(only)
+    path = task.receipts / "split-000000.json"
+    form = json.loads(path.read_text())
+    form["split"]["units"][0]["first_row"] += 1
+    path.write_text(json.dumps(form))
+    assert not task(only).resumed
 
 
 def test_a_split_without_a_kept_row_writes_nothing_and_accounts_for_all(place):

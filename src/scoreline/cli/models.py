@@ -64,7 +64,7 @@ def inspect(model: Path, job: str | None, settings: tuple[str, ...], *, as_json:
         "bytes": model.stat().st_size,
         "digest": digest,
         "trusted": reason or "no",
-        "imports": names if whole else [*names, "... (not readable further without loading)"],
+        "imports": names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"],
     }
     if reason is not None:
         from scoreline.models.sklearn import describe_file

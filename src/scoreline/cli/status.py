@@ -92,7 +92,9 @@ def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
     if run.state in {"failed", "cancelled"}:
         error = run.facts.get("error") or {}
         hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""
-        return run.state, f"{error.get('message', run.state)}{hint}\n  Then: {again}"
+        standing = ledger.runs(run.job, run.partition, state="published", limit=1)
+        stands = f"\n  Still published: run {standing[0].run_id}" if standing else ""
+        return run.state, f"{error.get('message', run.state)}{hint}{stands}\n  Then: {again}"
     if run.state not in {"running", "prepared"}:
         return run.state, ""
     holder = ledger.holder(run.job, run.partition)

@@ -8,6 +8,7 @@ update. Network file systems are refused: SQLite's locks do not hold there.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 import uuid
@@ -72,6 +73,7 @@ class SqliteLedger:
         self.path = path
         self._clock = clock
         self._boot = boot_id()
+        self._read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whoever can write here can trust pickles
         _refuse_network(path.parent)
         self.id = self._migrate()
@@ -193,15 +195,23 @@ class SqliteLedger:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         # A connection per call: calls are few, and threads and forks cannot share one by mistake.
         try:
-            with closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None)) as db:
-                _write_ahead(db)
-                db.execute("PRAGMA synchronous = FULL")
+            with closing(self._connect()) as db:
+                if not self._read_only:
+                    _write_ahead(db)
+                    db.execute("PRAGMA synchronous = FULL")
                 yield db
         except sqlite3.Error as error:
             raise LedgerFailed(
                 f"the ledger {self.path} cannot be used: {error}",
                 hint="check the disk's space and the folder's permissions, then run the same command again",
             ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None)
+        # Who may only read can still ask. Without a log beside it the file is whole, and nobody writes to it.
+        mode = "mode=ro" if self.path.with_name(self.path.name + "-wal").exists() else "mode=ro&immutable=1"
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, timeout=_TIMEOUT_SECONDS)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -7,7 +7,7 @@ is the column ``f``, a missing number is NaN there, and what the vocabulary does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from scoreline.errors import ModelFailed, ModelInvalid
 Matrix = Any
 """What scikit-learn's estimators read: a SciPy CSR matrix (or array), or a dense NumPy array; (rows, vocabulary)."""
 
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
 _UNSEEN = "\x00 never seen"
 
 
@@ -104,19 +105,25 @@ class VocabularyLookup:
         """The matrix that the vectorizer would make of (rows, inputs)."""
         return self._assemble(*self._look_up(features))
 
-    def matrix_and_unseen(self, features: pl.DataFrame) -> tuple[Matrix, dict[str, int]]:
-        """The matrix, and what ``unseen`` counts, from one look-up."""
+    def slices(self, features: pl.DataFrame) -> tuple[Iterator[Matrix], dict[str, int]]:
+        """The matrix in slices of ``rows_at_once``, and what ``unseen`` counts, from one look-up.
+
+        An estimator may make a long dense row of each sparse one, so it never sees more rows than the original would.
+        """
         columns, values = self._look_up(features)
         texts = set(self._text_inputs(features))
         counts = {
             name: int((columns[:, position] < 0).sum()) for position, name in enumerate(self.inputs) if name in texts
         }
-        return self._assemble(columns, values), {name: count for name, count in counts.items() if count}
+        step = self.rows_at_once
+        starts = range(0, features.height, step)
+        matrices = (self._assemble(columns[at : at + step], values[at : at + step]) for at in starts)
+        return matrices, {name: count for name, count in counts.items() if count}
 
     def _text_inputs(self, features: pl.DataFrame) -> list[str]:
         texts = [name for name in self.inputs if not _is_number(features.schema[name])]
         for name in self.inputs:
-            if features.schema[name].is_nested():
+            if not _is_number(features.schema[name]) and features.schema[name] not in _TEXTS:
                 raise ModelInvalid(
                     f"the feature {name!r} is {features.schema[name]}; a DictVectorizer is given text and numbers",
                     hint=f"declare it with category({name!r}, ...) or number({name!r}, ...)",
@@ -185,12 +192,8 @@ class DictLookup:
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
-        if self.lookup.sparse:
-            matrix, unseen = self.lookup.matrix_and_unseen(features)
-            return Predictions(self.call(matrix), unseen)
-        rows = self.lookup.rows_at_once
-        parts = [self.lookup.matrix(features[start : start + rows]) for start in range(0, features.height, rows)]
-        return Predictions(pl.concat([self.call(part) for part in parts]), self.lookup.unseen(features))
+        matrices, unseen = self.lookup.slices(features)
+        return Predictions(pl.concat([self.call(matrix) for matrix in matrices]), unseen)
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`."""

@@ -37,7 +37,8 @@ class PathStore:
 
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
-        path = self.base / Path(uri).expanduser()
+        # Links are followed once: what is judged, hashed and copied is then the same file.
+        path = (self.base / Path(uri).expanduser()).resolve()
         if path.is_dir():
             raise ModelInvalid(f"the model {path} is a folder", hint="name the pickled file inside, such as model.pkl")
         if not path.is_file():
@@ -61,6 +62,8 @@ class PathStore:
                 digest=version.digest,
             )
         kept = self.home / "models" / version.digest / version.path.name
+        # A model may be nobody else's business, so its copy is not either.
+        kept.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole = kept.is_file() and kept.stat().st_size == version.size
         if not whole and local.copy_in(version.path, kept) != version.digest:
             kept.unlink()

@@ -146,7 +146,7 @@ class DictModel:
         """See `scoreline.abc.Model.predict`."""
         unseen = self._lookup.unseen(features)
         parts = [_call(self.estimator, self.matrix(part)) for part in _slices(features, self._rows_at_once)]
-        return Predictions(_joined(parts), unseen)
+        return Predictions(pl.concat(parts), unseen)
 
     def matrix(self, features: pl.DataFrame) -> Matrix:
         """What the vectorizer itself makes of (rows, inputs): (rows, vocabulary)."""
@@ -232,15 +232,19 @@ class FrameModel:
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
+        return Predictions(pl.concat([self._predicted(part) for part in _slices(features, _RECORDS_AT_ONCE)]))
+
+    def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
-            return Predictions(_joined([_call(self.estimator, _pandas(features.select(self._names)))]))
+            frame = _pandas(features.select(self._names), missing_is_none=_knows_none(self.estimator))
+            return _call(self.estimator, frame)
         text = [name for name in self.inputs if not features.schema[name].is_numeric()]
         if text:
             raise ModelInvalid(
                 f"the model reads features by position, and {', '.join(map(repr, text))} is not numeric",
                 hint="train it on a frame with named columns",
             )
-        return Predictions(_joined([_call(self.estimator, features.select(self.inputs).to_numpy())]))
+        return _call(self.estimator, features.select(self.inputs).to_numpy())
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`: there is none yet."""
@@ -262,20 +266,36 @@ class FrameModel:
         return None if names is None else tuple(str(name) for name in names)
 
 
-def _pandas(features: pl.DataFrame) -> Any:
+def _knows_none(estimator: Any) -> bool:
+    """Whether an encoder in a pipeline has learned None as a category: then missing text has to reach it as None."""
+    if any(None in list(known) for known in getattr(estimator, "categories_", ())):
+        return True
+    inner = [step for _, step in getattr(estimator, "steps", ())]
+    inner += [transformer for _, transformer, *_ in getattr(estimator, "transformers_", ())]
+    return any(_knows_none(one) for one in inner)
+
+
+def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
+    """A pandas frame as ``pandas.read_parquet`` would give it, where missing text is NaN; or with None instead."""
     try:
         import pandas as pd  # noqa: F401
     except ImportError as error:
         raise MissingExtra(
             "pandas is not installed, and a model with named columns needs it", hint="pip install 'scoreline[sklearn]'"
         ) from error
-    return features.to_pandas()
+    frame = features.to_pandas()
+    if missing_is_none:
+        for name in features.select(pl.col(pl.String)).columns:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
 
 
 def _call(estimator: Any, matrix: Any) -> pl.Series:
+    import numpy as np
+
     rows = matrix.shape[0]
     try:
-        values = estimator.predict(matrix)
+        values = np.asarray(estimator.predict(matrix))
     except Exception as error:
         raise ModelFailed(
             f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
@@ -288,15 +308,14 @@ def _call(estimator: Any, matrix: Any) -> pl.Series:
         raise ModelInvalid(
             f"the model made predictions of shape {shape} for {rows} rows", hint="one value per row is needed"
         )
-    return pl.Series("prediction", values if values.dtype.kind not in "OU" else values.tolist())
+    try:
+        return pl.Series("prediction", values if values.dtype.kind not in "OU" else values.tolist())
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise ModelInvalid(f"the model's predictions have no common type: {error}") from error
 
 
 def _slices(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
     return [frame[start : start + rows] for start in range(0, frame.height, rows)]
-
-
-def _joined(parts: list[pl.Series]) -> pl.Series:
-    return pl.concat(parts) if len(parts) > 1 else parts[0]
 
 
 def _name(estimator: Any) -> str:

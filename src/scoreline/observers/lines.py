@@ -79,6 +79,10 @@ class ProgressLines:
                 self._last = self.clock()
                 self._say(f"{handle.job} {handle.partition}: {self._progress.sentence()}")
 
+        elif event.kind == "ended" and "report" in event.facts:
+            seconds = event.facts["report"].seconds["total"]
+            self._say(f"{handle.job} {handle.partition}: run {handle.run_id} is published, {seconds:.1f} s")
+
     def _say(self, text: str) -> None:
         self.stream.write(text + "\n")
         self.stream.flush()

@@ -7,6 +7,7 @@ Staging and locks lie in one dot-folder beside the output folder, on the same fi
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ import polars as pl
 from scoreline import crashpoints, durable
 from scoreline.abc import Fence, Staging
 from scoreline.errors import LeaseLost, OutputForeign, StagingLost
-from scoreline.formats.parquet_join import join_parts, read_footer_metadata
+from scoreline.formats.parquet import provenance_in
+from scoreline.formats.parquet_join import join_parts
 from scoreline.provenance import Provenance
 from scoreline.record import Prepared
 from scoreline.report import Receipt
@@ -26,7 +28,9 @@ from scoreline.slot import Slot
 from scoreline.stores import local
 from scoreline.template import Template
 
+_log = logging.getLogger(__name__)
 _LOCK_SECONDS = 30.0
+_NOT_OURS = "is no file that Scoreline published (or it is damaged)"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class ParquetSink:
     def begin(self, slot: Slot, sink: int, work: str) -> Staging:
         """See `scoreline.abc.Sink.begin`."""
         target = self.folder / slot.path
+        self._require_own(target, slot.job, slot.partition)
         durable.make_folder(target.parent)
         # Only now, because where staging lies depends on folders that are there.
         staging = self._staging(slot) / work
@@ -103,10 +108,9 @@ class ParquetSink:
             if _published(target, prepared) and not staged.exists():
                 durable.sync_folder(target.parent)
                 return
-            self._require_replaceable(target, staged, token)
             try:
-                if staged.stat().st_size != prepared.size:
-                    raise _staging_gone(staged)
+                _require_whole(staged, prepared, token)
+                self._require_replaceable(target, staged, token)
                 staged.replace(target)
             except FileNotFoundError as error:
                 raise _staging_gone(staged) from error
@@ -120,7 +124,7 @@ class ParquetSink:
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`."""
-        return _provenance(self.folder / path)
+        return provenance_in(self.folder / path)
 
     @property
     def _hidden(self) -> Path:
@@ -133,23 +137,43 @@ class ParquetSink:
     def _staging(self, slot: Slot) -> Path:
         return self._hidden / "staging" / slot.claim
 
+    def _require_own(self, target: Path, job: str, partition: str) -> Provenance | None:
+        """What the target holds, refused when it is somebody else's; None when there is nothing to compare with."""
+        if not target.exists():
+            return None
+        there = provenance_in(target)
+        if there is not None and (there.job, there.partition) == (job, partition):
+            return there
+        if self.replace_foreign:
+            return None
+        whose = f"holds the predictions of {there.job} {there.partition}" if there else _NOT_OURS
+        raise OutputForeign(
+            f"{target} {whose}, so it is not replaced",
+            hint="give each job and partition its own path; or move the file away, or replace it with --force",
+        )
+
     def _require_replaceable(self, target: Path, staged: Path, token: int) -> None:
-        mine, there = _provenance(staged), _provenance(target)
-        if mine is None or not target.exists():
+        mine = provenance_in(staged)
+        if mine is None:
+            raise _staging_gone(staged)
+        there = self._require_own(target, mine.job, mine.partition)
+        if there is None or there.run_id == mine.run_id:
             return
-        if there is None:
-            whose = "is no file that Scoreline published (or it is damaged)"
-        elif (there.job, there.partition) != (mine.job, mine.partition):
-            whose = f"holds the predictions of {there.job} {there.partition}"
-        elif there.ledger == mine.ledger and there.token > token:
+        if there.ledger != mine.ledger:
+            _log.warning("%s was published by another ledger (run %s) and is replaced", target, there.run_id)
+        elif there.token > token:
             raise LeaseLost(f"{target} holds the newer run {there.run_id}, so {mine.run_id} may not publish")
-        else:
-            return
-        if not self.replace_foreign:
-            raise OutputForeign(
-                f"{target} {whose}, so it is not replaced",
-                hint="give each job and partition its own path; or move the file away, or replace it with --force",
-            )
+
+
+def _require_whole(staged: Path, prepared: Prepared, token: int) -> None:
+    """Refuses staged content that is not what was prepared; hashed only where another claim has prepared it."""
+    mine = provenance_in(staged)
+    if mine is None or (mine.run_id, mine.ledger) != (prepared.run_id, prepared.ledger):
+        raise _staging_gone(staged)
+    if staged.stat().st_size != prepared.size:
+        raise _staging_gone(staged)
+    if mine.token != token and durable.sha256_of(staged) != prepared.sha256:
+        raise _staging_gone(staged)
 
 
 def _lock(staged: Path, target: Path) -> Path:
@@ -159,16 +183,8 @@ def _lock(staged: Path, target: Path) -> Path:
 
 
 def _published(target: Path, prepared: Prepared) -> bool:
-    there = _provenance(target)
+    there = provenance_in(target)
     return there is not None and (there.run_id, there.ledger) == (prepared.run_id, prepared.ledger)
-
-
-def _provenance(path: Path) -> Provenance | None:
-    try:
-        with path.open("rb") as handle:
-            return Provenance.from_metadata(read_footer_metadata(handle))
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _require_intact(receipts: Sequence[Receipt]) -> None:

@@ -7,6 +7,7 @@ row group of any length needs the memory of one unit.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from scoreline.template import Template
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+_LISTED_FILES = 100_000
 _READ_AHEAD = 1 << 20
 _UNITS_PER_SPLIT = 4
 _SPLITS_PER_WORKER = 4
@@ -52,7 +54,8 @@ class ParquetSource:
         start = self.folder / self.template.fixed_folder
         prefix = f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""
         found = (
-            self.template.partition_of(prefix + path, self.grid, dict(self.values)) for path in local.all_files(start)
+            self.template.partition_of(prefix + path, self.grid, dict(self.values))
+            for path in itertools.islice(local.all_files(start, self.template.depth), _LISTED_FILES)
         )
         return sorted({one for one in found if one is not None}, key=lambda one: one.slug)
 

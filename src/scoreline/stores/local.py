@@ -43,10 +43,11 @@ def _entries(folder: Path, part: str, *, want_file: bool) -> list[Path]:
     return [path for path in candidates if (path.is_file() if want_file else path.is_dir())]
 
 
-def all_files(folder: Path) -> Iterator[str]:
-    """Relative paths of all files below ``folder`` that are not hidden."""
+def all_files(folder: Path, depth: int) -> Iterator[str]:
+    """Relative paths of all files below ``folder`` that are not hidden, at most ``depth`` folders down."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        deep = len(Path(place).relative_to(folder).parts) >= depth
+        folders[:] = [] if deep else sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):
                 yield (Path(place) / name).relative_to(folder).as_posix()

@@ -113,7 +113,7 @@ def test_unseen_counts_the_rows_whose_text_the_vocabulary_does_not_know(case):
     expected = {name: count for name, count in expected.items() if count}
     assert lookup.unseen(frame) == expected
     with np.errstate(over="ignore"):
-        assert lookup.matrix_and_unseen(frame)[1] == expected
+        assert lookup.slices(frame)[1] == expected
 
 
 def test_a_lookup_claims_the_whole_vocabulary_of_its_features():
@@ -150,7 +150,7 @@ def test_a_number_for_a_category_and_a_category_for_a_number_are_refused(feature
     vectorizer = fitted([{"a": "x", "n": 1.0}], SMALL)
     lookup = VocabularyLookup.of(vectorizer, ("a", "n"), 100)
     frame = pl.DataFrame({"a": ["x"], "n": [1.0]}).with_columns(pl.Series(feature, values))
-    for call in (lookup.matrix, lookup.unseen, lookup.matrix_and_unseen):
+    for call in (lookup.matrix, lookup.unseen, lookup.slices):
         with pytest.raises(ModelInvalid, match=message):
             call(frame)
 
@@ -224,14 +224,14 @@ def lookup_model(sparse, rows_at_once):
     return DictLookup(lookup, call, {"digest": "d"}), sizes
 
 
-@pytest.mark.parametrize(("sparse", "calls"), [(True, [5]), (False, [2, 2, 1])])
-def test_dense_matrices_are_made_piece_by_piece(sparse, calls):
+@pytest.mark.parametrize("sparse", [True, False])
+def test_an_estimator_sees_no_more_rows_at_once_than_it_may_make_dense(sparse):
     model, sizes = lookup_model(sparse, 2)
     frame = pl.DataFrame({"a": ["x", "z", None, "y", "x"], "n": [1.0, 2.0, 3.0, 4.0, 5.0]})
     found = model.predict(frame)
     assert found.values.to_list() == [2.0, 2.0, 3.0, 5.0, 6.0]
     assert found.unseen == {"a": 2}
-    assert sizes == calls
+    assert sizes == [2, 2, 1]
 
 
 def test_an_accelerated_form_has_none_itself_and_vouches_for_nobody():

@@ -13,8 +13,11 @@ HIDING = {
     "INST": b"(S'true'\nios\nsystem\n.",
     "STACK_GLOBAL": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.",
     "STACK_GLOBAL of byte strings": b"\x80\x04U\x02osU\x06system\x93U\x04true\x85R.",
+}
+TAKING_BACK = {
     "STACK_GLOBAL from the memo": b"\x80\x04\x8c\x02os\x940\x8c\x06system\x940h\x00h\x01\x93\x8c\x04true\x85R.",
     "STACK_GLOBAL from numbered places": b"\x80\x04\x8c\x02osq\x070\x8c\x06systemq\x080h\x07h\x08\x93.",
+    "decoys pushed and dropped": b"\x80\x04\x8c\x02os\x8c\x06system\x8c\x04json\x8c\x05loads00\x93\x8c\x04true\x85R.",
 }
 
 
@@ -22,6 +25,12 @@ HIDING = {
 def test_whatever_the_way_a_name_is_found(tmp_path, content):
     (tmp_path / "m.pkl").write_bytes(content)
     assert pickled_names(tmp_path / "m.pkl") == (["os.system"], True)
+
+
+@pytest.mark.parametrize("content", TAKING_BACK.values(), ids=TAKING_BACK)
+def test_a_pickle_that_takes_things_back_is_not_said_to_be_whole(tmp_path, content):
+    (tmp_path / "m.pkl").write_bytes(content)
+    assert pickled_names(tmp_path / "m.pkl")[1] is False
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
