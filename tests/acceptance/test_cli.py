@@ -115,7 +115,9 @@ def test_a_run_tells_its_result_on_one_output_and_its_course_on_the_other(cli, j
     for name in ("rows", "filtered", "model", "output", "time"):
         assert f"\n  {name} " in process.stdout
     assert str(job.output) in process.stdout
-    assert re.fullmatch(rf"nyc_green\[taxi_type=green\] {MONTH}: run \S+ \(missing\)\n", process.stderr)
+    course = process.stderr.splitlines()
+    assert all(line.startswith(f"nyc_green[taxi_type=green] {MONTH}: run ") for line in course)
+    assert course[0].endswith(" (missing)")
 
 
 def test_a_run_s_report_as_json(cli, job):
@@ -334,5 +336,6 @@ def test_check_refuses_a_feature_that_looks_at_other_rows(cli, job):
     job.job.write_text(text)
     found = cli.json("check", job.job, "--model", job.model("a"), code=1)[-1]
     assert found["ok"] is False
-    assert "'trip_distance' changes when the same rows are" in found["detail"]
+    assert "'trip_distance'" in found["detail"]
+    assert "looks at more than its own row" in found["detail"]
     assert "looks at more than its own row" in cli.refuses(*job.run())

@@ -63,7 +63,8 @@ def test_it_fits_scores_and_says_what_it_did(first, fresh):
 
 def test_what_it_published_is_what_the_oracle_says(model, fresh):
     expected = oracle.predict(fresh / "demo/months/green_tripdata_2021-02.parquet", model)
-    require_same_trips(scoreline.read(fresh / "job.py", "2021-02"), expected, "2021-02")
+    settings = {"output": str(fresh / "demo/predictions")}
+    require_same_trips(scoreline.read(fresh / "job.py", "2021-02", settings=settings), expected, "2021-02")
 
 
 def test_training_through_the_job_learns_the_vocabulary_that_the_oracle_learns(model, fresh):

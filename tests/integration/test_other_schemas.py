@@ -206,10 +206,11 @@ def test_iris_from_csv_gets_its_species(place, real_data, tmp_path):
 def test_several_files_of_a_partition_are_one_in_the_order_of_their_names(place, real_data, tmp_path):
     flowers = pl.read_csv(real_data / "iris/iris.csv")
     for name, rows in (("b", flowers[100:]), ("a", flowers[:60]), ("a-1", flowers[60:100])):
-        rows.write_parquet(tmp_path / f"iris-{name}.parquet")
+        (tmp_path / "iris").mkdir(exist_ok=True)
+        rows.write_parquet(tmp_path / f"iris/{name}.parquet")
     place.keep(flower_model(flowers.select(FLOWERS).to_numpy(), flowers["species"].to_numpy().astype(str)))
     features = [number(name) for name in FLOWERS]
-    job = place.job(Files("{slug}-*.parquet", under=tmp_path), features, [row_id("flower"), prediction("s", pl.String)])
+    job = place.job(Files("{slug}/*.parquet", under=tmp_path), features, [row_id("flower"), prediction("s", pl.String)])
     published = place.scored(job, "iris", engine="threads")
     sizes = {"a-1": 40, "a": 60, "b": 50}
     ids = [f"iris_{ordinal}-{row}" for ordinal, rows in enumerate(sizes.values()) for row in range(rows)]
