@@ -108,7 +108,12 @@ def read(
         raise InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
     path = published_path(loaded, record, sink)
     if not path.exists():
-        raise InputMissing(f"{path} is not there, though run {record.run_id} was published", hint=again)
+        target = record.prepared[sink].target
+        elsewhere = f"it was published to {target}: read it with the settings of that run"
+        raise InputMissing(
+            f"{path} is not there, though run {record.run_id} was published",
+            hint=again if target == str(path) else elsewhere,
+        )
     with local.open_input(path) as handle:
         there = provenance_in(handle)
         if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
