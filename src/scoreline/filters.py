@@ -38,7 +38,10 @@ class Filter:
     @property
     def asks_for_nan(self) -> bool:
         """True when the rule itself decides about values that are not numbers."""
-        return any(f'"{name}"' in canonical(self.keep) for name in ("IsNan", "IsNotNan", "IsFinite", "IsInfinite"))
+        return any(
+            f'{{"Boolean": "{name}"}}' in canonical(self.keep)
+            for name in ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
+        )
 
     def declaration(self) -> dict[str, Any]:
         """Canonical form for digests."""
