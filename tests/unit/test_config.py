@@ -178,6 +178,13 @@ def test_a_file_that_failed_is_tried_again(write):
     assert load(write("job = declared()"), environment={}).job.name == "trips"
 
 
+def test_a_file_that_failed_leaves_no_half_module_behind(write):
+    before = set(sys.modules)
+    with pytest.raises(JobError):
+        load(write("1 / 0"), environment={})
+    assert set(sys.modules) == before
+
+
 def test_an_error_in_a_template_stays_an_error_of_usage(write):
     with pytest.raises(UsageError, match="relative path"):
         load(write("job = Files('../x.parquet')"), environment={})

@@ -216,6 +216,10 @@ FINDINGS = {
     "an unknown field in source": ({"source": Files("{color}/{slug}.parquet")}, "the field {color}"),
     "the model in source": ({"source": Files("{model_version}/{slug}.parquet")}, "names the model"),
     "a wildcard in sinks": ({"sinks": Files("{slug}/*.parquet", under="out")}, "has a wildcard"),
+    "a wildcard that takes other partitions' files": (
+        {"source": Files("{slug}*.parquet", under="in")},
+        "would take other partitions' files",
+    ),
     "two equal sinks": ({"sinks": [Files("{slug}.parquet", under="out")] * 2}, "two sinks have the same path"),
     "a sink over the source": ({"sinks": Files("{slug}.parquet", under="in")}, "would read what goes to"),
     "a sink among the source": (

@@ -57,6 +57,11 @@ def test_an_earlier_column_sees_the_input_also_where_a_later_one_takes_its_name(
     assert (made["was"].to_list(), made["now"].to_list()) == ([1.0, None, 3.0], [10.0, None, 30.0])
 
 
+def test_what_is_passed_through_is_the_input_although_an_earlier_column_took_its_name():
+    columns = [computed("x", pl.col("x") * 10), passthrough("raw", pl.Int64, "x")]
+    assert shape(FRAME, columns)["raw"].to_list() == [1, None, 3]
+
+
 def test_a_constant_is_given_to_every_row():
     assert shape(FRAME, [computed("one", pl.lit(1), pl.Int64)])["one"].to_list() == [1, 1, 1]
 

@@ -91,6 +91,13 @@ def test_a_column_without_its_mean_is_refused_whatever_the_values(values):
         check(pl.col("v") - pl.col("v").mean(), sample=pl.DataFrame({"v": values}))
 
 
+def test_what_only_the_order_gives_away_is_refused():
+    # The same in each half, and for a row alone.
+    ascending = SAMPLE.sort("x")
+    with pytest.raises(NotRowWise, match="reversed"):
+        check((pl.col("x").first() > pl.col("x").last()) & (pl.col("n") > 0), sample=ascending)
+
+
 def test_all_columns_that_differ_are_named_and_no_other():
     with pytest.raises(NotRowWise) as caught:
         check(pl.col("n"), pl.col("x").shift(1).alias("late"), pl.col("x").cum_sum().alias("total"))

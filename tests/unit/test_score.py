@@ -52,6 +52,7 @@ def scored(declared, frame, first_row=0, model=Doubling()):  # noqa: B008 - froz
 
 # --- rows -----------------------------------------------------------------------------------------------------------
 
+NAN = float("nan")
 SHORT, LONG = Filter("short", pl.col("x") >= 10), Filter("long", pl.col("x") <= 60)
 IDS = [row_id("id"), passthrough("x", pl.Int64), prediction("p")]
 
@@ -87,6 +88,8 @@ def test_a_rule_sees_only_rows_that_earlier_rules_kept():
     ("rule", "column"),
     [
         (Filter("rule", pl.col("x") > 0), [1.0, None, 2.0]),
+        (Filter("rule", pl.col("x") > 0), [1.0, float("nan"), 2.0]),  # to Polars, NaN is larger than 0
+        (Filter("rule", ~(pl.col("x") > 9)), [1.0, float("nan"), 2.0]),
         (between("x", 0, 9, name="rule"), [1.0, float("nan"), 2.0]),
         (between("x", 0, float("inf"), name="rule"), [1.0, float("nan"), 2.0]),
     ],
@@ -95,6 +98,11 @@ def test_a_row_that_a_rule_cannot_judge_is_refused_by_name_and_number(rule, colu
     with pytest.raises(RowsUnscorable, match=r"row 101 of in/a\.parquet") as caught:
         scored(job(filters=[rule]), pl.DataFrame({"x": column}), first_row=100)
     assert (caught.value.reason, caught.value.rows, caught.value.first) == ("filter:rule:null", 1, 101)
+
+
+def test_a_rule_that_asks_for_nan_decides_about_it():
+    made, counts = scored(job(filters=[Filter("rule", pl.col("x").is_not_nan())]), pl.DataFrame({"x": [1.0, NAN]}))
+    assert (made["p"].to_list(), counts.filtered) == ([2.0], {"rule": 1})
 
 
 @pytest.mark.parametrize(
@@ -229,6 +237,22 @@ def test_a_model_that_fails_is_blamed_on_the_row_that_it_cannot_take(value):
     with pytest.raises(ModelFailed, match=r"the first is row 102 of in/a\.parquet") as caught:
         scored(job(filters=[between("n", 1, 2)]), frame, first_row=100, model=Refusing())
     assert (caught.value.rows, caught.value.first) == (1, 102)
+
+
+@dataclass(frozen=True)
+class Vague(Doubling):
+    """Predicts nothing finite for one row, without an error."""
+
+    says: float | None = None
+
+    def predict(self, features):
+        return Predictions(pl.Series([1.0, self.says], dtype=pl.Float64))
+
+
+@pytest.mark.parametrize("says", [None, float("nan"), float("inf")])
+def test_a_prediction_that_is_no_number_is_refused_by_row(says):
+    with pytest.raises(ModelFailed, match=r"nothing finite for 1 rows, the first is row 8 of in/a\.parquet"):
+        scored(job(), pl.DataFrame({"x": [1.0, 2.0]}), first_row=7, model=Vague(says=says))
 
 
 def test_a_model_that_fails_on_good_numbers_speaks_for_itself():

@@ -53,6 +53,14 @@ def test_a_unit_is_whole_row_groups_or_a_piece_of_one(sizes):
             assert unit.skip + unit.rows == min(unit.skip + UNIT_ROWS, groups[0])
 
 
+@given(SIZES)
+@example([UNIT_ROWS - 1, 1, 1])
+def test_small_row_groups_are_taken_together_as_far_as_they_fit(sizes):
+    for left, right in pairwise(units_of(sizes)):
+        if left.groups != right.groups and left.skip == 0:
+            assert left.rows + sizes[right.groups[0]] > UNIT_ROWS or left.rows == UNIT_ROWS
+
+
 @given(SIZES, st.integers(1, 50))
 @example([30_000_000], 1)
 @example([1_000_000] * 10, 4)

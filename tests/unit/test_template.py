@@ -191,6 +191,32 @@ def test_stars_and_question_marks_are_the_wildcards(text, answer):
     assert Template(text).has_wildcard is answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("{slug}/*.parquet", False),
+        ("{slug}/part-?.parquet", False),
+        ("{yyyy}-{mm}*.parquet", False),  # padded: a wildcard can take no digit of it
+        ("*/{slug}.parquet", False),
+        ("{slug}*.parquet", True),  # 2021-02 and 2021-02-b
+        ("*{slug}.parquet", True),
+        ("{slug}-x*.parquet", True),
+        ("{yyyy}-{m}*.parquet", True),  # 2021-1 and 2021-12
+        ("?{d}.parquet", True),
+        ("{d}?.parquet", True),
+    ],
+)
+def test_a_wildcard_that_can_take_characters_of_a_field_is_ambiguous(text, answer):
+    assert Template(text).is_ambiguous is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"), [("{slug}", 0), ("a/{slug}", 0), ("{slug}/x", 1), ("a/b/{yyyy}/{mm}/x", 2), ("a/*/{slug}", 1)]
+)
+def test_the_depth_is_the_number_of_folders_below_the_fixed_one(text, depth):
+    assert Template(text).depth == depth
+
+
 def test_fields_are_named_once():
     assert Template("{yyyy}/{start:%Y}/{yyyy}-{kind}").fields == {"yyyy", "start", "kind"}
 
