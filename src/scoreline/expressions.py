@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-_CHANGES_LENGTH = ("Filter", "DropNulls", "DropNans")
+_CHANGES_LENGTH = ("Filter", "DropNulls", "DropNans", "Explode", "Reshape")
 _FOUND_BY_HISTORY = "ToPhysical"
-_WRAPPING = {"Plus", "Minus", "Multiply"}
+_WRAPPING = {"Plus", "Minus", "Multiply", "Pow", "SumHorizontal"}
 _WIDE = {pl.Int64, pl.Int128}
 
 
@@ -30,13 +30,13 @@ def beyond_own_row(expr: pl.Expr) -> str | None:
         name = next(iter(form))
         if name in _CHANGES_LENGTH or _function(form) in (*_CHANGES_LENGTH, _FOUND_BY_HISTORY):
             return str(part)
-        if not part.meta.is_row_separable():
+        if not _is_row_separable(part):
             return str(part)
     return None
 
 
 def wrapping_part(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> tuple[str, pl.DataType] | None:
-    """A sum, difference or product that is computed in small or unsigned integers, where results wrap without an error.
+    """A sum, product or power that is computed in small or unsigned integers, where results wrap without an error.
 
     Columns are read as Int64, but functions such as ``dt.hour()`` give Int8: ``dt.hour() * 60`` is wrong from 3 am on.
 
@@ -49,7 +49,7 @@ def wrapping_part(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> tuple[str
     """
     frame = pl.LazyFrame(schema=dict(schema))
     for form, part in _parts(expr):
-        if form.get("BinaryExpr", {}).get("op") not in _WRAPPING:
+        if not {form.get("BinaryExpr", {}).get("op"), _function(form)} & _WRAPPING:
             continue
         try:
             dtype = frame.select(part.alias("part")).collect_schema()["part"]
@@ -58,6 +58,13 @@ def wrapping_part(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> tuple[str
         if dtype.is_integer() and dtype not in _WIDE:
             return str(part), dtype
     return None
+
+
+def _is_row_separable(part: pl.Expr) -> bool:
+    try:
+        return part.meta.is_row_separable()
+    except pl.exceptions.PolarsError:
+        return False  # Polars cannot tell of parts such as append() and list.eval()
 
 
 def _parts(expr: pl.Expr) -> Iterator[tuple[dict[str, Any], pl.Expr]]:
