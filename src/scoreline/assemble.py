@@ -63,6 +63,7 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         engine=_engine(loaded, choices),
         observers=choices.observers,
         limits=choices.limits,
+        invocation=loaded.invocation,
         cautious_sinks=tuple(_sink(loaded, files, replace_foreign=False) for files in job.sink_files),
     )
 

@@ -52,6 +52,7 @@ class Assembly:
         observers: hear of it.
         limits: of claims.
         now: the wall clock, for what people read.
+        invocation: options of the command that made this job, to be repeated in advice.
         cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
     """
 
@@ -65,6 +66,7 @@ class Assembly:
     observers: Sequence[Observer] = ()
     limits: Limits = field(default_factory=Limits)
     now: Callable[[], datetime] = _now
+    invocation: tuple[str, ...] = ()
     cautious_sinks: tuple[Sink, ...] = ()
 
     def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:

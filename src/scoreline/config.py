@@ -12,8 +12,8 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from types import ModuleType
 from scoreline.assembly import Limits
 from scoreline.errors import JobError, ScorelineError, UsageError
 from scoreline.job import Job
+from scoreline.neighbours import importable
 from scoreline.parameters import fill
 
 HOME = ".scoreline"
@@ -41,12 +42,14 @@ class Loaded:
         folder: where its relative paths begin.
         home: Scoreline's folder.
         file: the job's file, None for a job made in Python.
+        invocation: the options that made this job of the file, as typed.
     """
 
     job: Job
     folder: Path
     home: Path
     file: Path | None = None
+    invocation: tuple[str, ...] = ()
 
 
 def load(
@@ -85,9 +88,11 @@ def load(
         if file.is_dir():
             file = file / "job.py"
         made = _job_of(import_job_file(file), file, settings or {})
-        loaded = Loaded(made, file.parent, given or file.parent / HOME, file)
+        options = tuple(part for name, text in (settings or {}).items() for part in ("--set", f"{name}={text}"))
+        loaded = Loaded(made, file.parent, given or file.parent / HOME, file, options)
     if model is not None:
-        loaded = replace(loaded, job=replace(loaded.job, model=Path(model).expanduser().absolute()))
+        chosen_model = replace(loaded.job, model=Path(model).expanduser().absolute())
+        loaded = replace(loaded, job=chosen_model, invocation=(*loaded.invocation, "--model", str(model)))
     return loaded
 
 
@@ -109,7 +114,7 @@ def import_job_file(file: Path) -> ModuleType:
     try:
         # Not by the loader: its cache of bytecode misses an edit of the same length within a second.
         code = compile(file.read_bytes(), file, "exec")
-        with _neighbours(file.parent), _printing_aside():
+        with importable(file.parent), _printing_aside():
             exec(code, vars(module))  # noqa: S102 - whoever runs a job runs its file
     except (Exception, SystemExit) as error:
         del sys.modules[name]
@@ -117,30 +122,6 @@ def import_job_file(file: Path) -> ModuleType:
             raise
         raise JobError(f"{file} cannot be imported: {_where(error, file)}") from error
     return module
-
-
-@contextmanager
-def _neighbours(folder: Path) -> Iterator[None]:
-    """Lets a job import the modules beside it, which another job's modules of the same names must not stand in for."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        new = set(sys.modules) - before
-        for name in [name for name in new if _lies_in(sys.modules.get(name.partition(".")[0]), folder)]:
-            del sys.modules[name]
-
-
-def _lies_in(module: ModuleType | None, folder: Path) -> bool:
-    """Whether a top-level module is a file of the folder, or a package right in it."""
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return False
-    place = Path(file).parent.parent if Path(file).name == "__init__.py" else Path(file).parent
-    return place == folder
 
 
 def limits(environment: Mapping[str, str] | None = None, *, wait: bool = True) -> Limits:
@@ -184,7 +165,7 @@ def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
         )
     values, identity = fill(found, settings, Path.cwd())
     try:
-        with _neighbours(file.parent), _printing_aside():
+        with importable(file.parent), _printing_aside():
             made = found(**values)
     except ScorelineError:
         raise

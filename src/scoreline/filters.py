@@ -49,9 +49,7 @@ class Filter:
 
 
 def between(column: str, low: float, high: float, *, name: str | None = None) -> Filter:
-    """Keeps rows whose ``column`` lies in ``low..high``, both included; for NaN the rule is null."""
+    """Keeps rows whose ``column`` lies in ``low..high``, both included."""
     if not low <= high:
         raise JobError(f"between {column!r}: {low} is above {high}", hint="give the lower bound first")
-    value = pl.col(column)
-    # NaN compares as larger than everything in Polars; as null it is rejected by name instead.
-    return Filter(name or column, pl.when(value.is_not_nan()).then(value.is_between(low, high)))
+    return Filter(name or column, pl.col(column).is_between(low, high))

@@ -235,6 +235,7 @@ def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str
     model = found.model
     return {
         "scored_at": scored_at,
+        "invocation": list(assembly.invocation),
         "paths": list(found.paths),
         "files": [asdict(file) for file in found.files],
         "fingerprint": found.fingerprint,

@@ -13,7 +13,7 @@ from scoreline.testing.engines import EngineSuite, ProcessEngineSuite, Task, not
 
 
 def _local(workers):
-    return LocalEngine(ThreadEngine(workers), ProcessEngine(workers))
+    return LocalEngine(ThreadEngine(workers), ProcessEngine(workers), worth_processes=0)
 
 
 @pytest.mark.parametrize("check", EngineSuite.checks())

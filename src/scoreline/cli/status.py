@@ -88,7 +88,7 @@ def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
 
 
 def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
-    again = f"scoreline run {shlex.quote(job)} {run.partition}"
+    again = shlex.join(["scoreline", "run", job, run.partition, *run.facts.get("invocation", ())])
     if run.state in {"failed", "cancelled"}:
         error = run.facts.get("error") or {}
         hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""

@@ -15,12 +15,15 @@ class LocalEngine:
     """Implements `scoreline.abc.Engine` by choosing between two others.
 
     Args:
-        threads: for tasks that say ``releases_interpreter``, and for a single split.
+        threads: for tasks that say ``releases_interpreter``, and for few rows.
         processes: for all others.
+        worth_processes: rows from which on it is processes: they take some three seconds to start and to import a
+            model's libraries, and a model that holds the lock scores some 150,000 rows a second.
     """
 
     threads: Engine
     processes: Engine
+    worth_processes: int = 1_000_000
 
     @property
     def workers(self) -> int:
@@ -29,6 +32,6 @@ class LocalEngine:
 
     def map(self, task: Callable[[Split], SplitReport], splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`."""
-        parallel = min(self.workers, len(splits)) > 1
+        parallel = min(self.workers, len(splits)) > 1 and sum(split.rows for split in splits) > self.worth_processes
         apart = parallel and not getattr(task, "releases_interpreter", True)
         return (self.processes if apart else self.threads).map(task, splits)

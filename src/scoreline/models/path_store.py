@@ -70,4 +70,4 @@ class PathStore:
             raise Transient(
                 f"the model {version.path} changed while it was being pinned", hint="run the same command again"
             )
-        return PickledModel(str(kept), version.digest)
+        return PickledModel(str(kept), version.digest, str(self.base))

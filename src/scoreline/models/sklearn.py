@@ -11,6 +11,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import polars as pl
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
+from scoreline.neighbours import importable
 
 _RECORDS_AT_ONCE = 32_768
 _DENSE_BYTES = 1 << 26
@@ -32,24 +34,27 @@ class PickledModel:
     Args:
         path: the kept file.
         digest: SHA-256 of its bytes; checked on the very bytes that are loaded.
+        beside: folder of the job, whose modules may hold the model's own classes.
     """
 
     path: str
     digest: str
+    beside: str | None = None
 
     def load(self, features: Sequence[str]) -> Model:
         """See `scoreline.abc.ModelFile.load`."""
-        return _load(self.path, self.digest, tuple(features))
+        return _load(self.path, self.digest, tuple(features), self.beside)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: str, digest: str, features: tuple[str, ...]) -> Model:
+def _load(path: str, digest: str, features: tuple[str, ...], beside: str | None) -> Model:
     content = Path(path).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ModelInvalid(
             f"the kept model {path} was changed: it is not {digest[:12]} any more", hint=f"remove {path}"
         )
-    loaded, notes = _unpickle(content, path)
+    with importable(Path(beside)) if beside else nullcontext():
+        loaded, notes = _unpickle(content, path)
     return adapt(loaded, features, {"digest": digest, "bytes": len(content), "warnings": notes})
 
 
