@@ -26,7 +26,7 @@ class Forks:
     """
 
     def __init__(self, folder, within=()):
-        self._folder, self._count = folder, 0
+        self._folder, self._started = folder, []
         # One thread for the libraries' own pools, so that 2 cores are not asked for 20 at a time.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
         self._server = subprocess.Popen(
@@ -47,8 +47,8 @@ class Forks:
             script: whether the first word is a script.
             largest_file: bytes that no file may grow beyond, as on a full disk; 0 for no limit.
         """
-        self._count += 1
-        outputs = [str(self._folder / f"{self._count}.{name}") for name in ("stdout", "stderr")]
+        number = len(self._started)
+        outputs = [str(self._folder / f"{number}.{name}") for name in ("stdout", "stderr")]
         pid = self.ask(
             argv=[str(word) for word in argv],
             environment=self._environment | (environment or {}),
@@ -60,7 +60,8 @@ class Forks:
             script=script,
             largest_file=largest_file,
         )["pid"]
-        return Process(pid, *outputs, reap=lambda: self.ask(reap=pid)["code"])
+        self._started.append(Process(pid, *outputs, reap=lambda: self.ask(reap=pid)["code"]))
+        return self._started[-1]
 
     def run(self, *argv, **chosen):
         """Starts a process and waits for its end."""
@@ -74,6 +75,10 @@ class Forks:
         return self._answer()
 
     def close(self):
+        """Ends the server, and what a failed test has left stopped or waiting."""
+        for process in self._started:
+            if not process.ended():
+                process.kill()
         self._server.stdin.close()
         self._server.wait(PATIENCE)
         self._server.stdout.close()
