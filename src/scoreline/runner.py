@@ -20,6 +20,7 @@ from scoreline import crashpoints, durable
 from scoreline.abc import ModelFile
 from scoreline.assembly import Assembly
 from scoreline.errors import (
+    Busy,
     ConservationBroken,
     LeaseLost,
     LedgerFailed,
@@ -36,7 +37,7 @@ from scoreline.opening import Opened, Wish, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, examine, first_rows
-from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease, RunHandle, RunRecord
+from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease, NewRun, RunHandle, RunRecord
 from scoreline.report import Counts, RunReport, SplitReport, total
 from scoreline.score import Constants, ScoreSplit, empty_output, score_rows
 from scoreline.splits import Split
@@ -60,7 +61,29 @@ def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Open
         except BaseException as error:
             _give_up(assembly, opened.handle, error)
             raise
+    else:
+        _tidy(assembly, partition)
     return opened
+
+
+def _tidy(assembly: Assembly, partition: Partition) -> None:
+    """Removes what a killed run has left of a partition that is current all the same."""
+    key = assembly.job.key
+    left = assembly.ledger.runs(key, partition.slug, state=RUNNING, limit=1)
+    holder = assembly.ledger.holder(key, partition.slug)
+    dead = holder is not None and holder.owner is not None and holder.owner.is_dead()
+    if not left or not (holder is None or dead):
+        return
+    new = NewRun(f"{left[0].run_id}-tidied", key, partition.slug, "tidying up", left[0].facts)
+    try:
+        claim = assembly.ledger.claim(
+            new, Lease(assembly.limits.lease, Owner.current()), holder.token if holder is not None else None
+        )
+    except Busy:
+        return  # somebody works on it again, and will tidy up
+    if claim.prepared is None:
+        clean(assembly, work_of(assembly, claim.handle))
+        assembly.ledger.record(claim.handle, CANCELLED)
 
 
 def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:

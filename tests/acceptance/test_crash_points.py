@@ -33,6 +33,19 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_command_mends_it(forks, j
     assert (third.code, told(third)) == (0, "current")
 
 
+def test_what_a_killed_forced_run_has_left_goes_with_the_next_run_that_finds_all_current(forks, job, digests):
+    assert forks.run(*job.run("b")).code == 0
+    killed = forks.run(*job.run("b"), "--force", points={"split.receipt_written": {"action": "kill"}})
+    assert killed.code == -signal.SIGKILL
+    assert job.litter() != []
+
+    again = forks.run(*job.run("b"))
+    assert (again.code, told(again)) == (0, "current")
+    assert job.litter() == []
+    assert job.holder() is None
+    assert job.digest() == digests["b"]
+
+
 def told(process):
     """What a run says it did."""
     if "had been prepared and is now published" in process.stdout:

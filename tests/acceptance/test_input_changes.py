@@ -141,7 +141,7 @@ def test_a_model_file_that_is_replaced_before_it_was_pinned_stops_the_run(forks,
     shutil.copy(published.model("gate"), published.model("b"))
     go_on()
     assert process.wait() == 75, process.stderr
-    assert "changed while it was being pinned" in process.stderr
+    assert "changed while it was being copied" in process.stderr
     assert published.digest() == digests["a"]
     assert published.litter() == []
     assert forks.run(*published.run("b")).code == 0

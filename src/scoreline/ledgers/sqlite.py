@@ -203,7 +203,9 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise LedgerFailed(
                 f"the ledger {self.path} cannot be used: {error}",
-                hint="check the disk's space and the folder's permissions, then run the same command again",
+                hint="another process holds it, perhaps a stopped one: find it by ps -e -o pid,stat,args, and end it"
+                if "locked" in str(error)
+                else "check the disk's space and the folder's permissions, then run the same command again",
             ) from error
 
     def _connect(self) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
-from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted, Transient
+from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted
 from scoreline.models.sklearn import PickledModel
 from scoreline.models.trust import Trust
 from scoreline.stores import local
@@ -65,9 +65,6 @@ class PathStore:
         # A model may be nobody else's business, so its copy is not either.
         kept.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole = kept.is_file() and kept.stat().st_size == version.size
-        if not whole and local.copy_in(version.path, kept) != version.digest:
-            kept.unlink()
-            raise Transient(
-                f"the model {version.path} changed while it was being pinned", hint="run the same command again"
-            )
+        if not whole:
+            local.copy_in(version.path, kept, version.digest)
         return PickledModel(str(kept), version.digest, str(self.base))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scoreline.durable import written
-from scoreline.errors import Busy, InputMissing, StorageUnfit
+from scoreline.errors import Busy, InputChanged, InputMissing, StorageUnfit
 from scoreline.splits import FileIdentity
 
 _CHUNK = 1 << 22
@@ -111,12 +111,17 @@ def require_one_file_system(staging: Path, target: Path) -> None:
         )
 
 
-def copy_in(source: Path, target: Path) -> str:
-    """Copies a file to ``target``, whole or not at all; returns its SHA-256."""
+def copy_in(source: Path, target: Path, sha256: str) -> None:
+    """Copies a file to ``target``, whole and with this hash, or not at all.
+
+    Raises:
+        InputChanged: its bytes have another hash by now.
+    """
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as reader, written(target, durable=False) as writer:
         while chunk := reader.read(_CHUNK):
             digest.update(chunk)
             writer.write(chunk)
-    return digest.hexdigest()
+        if digest.hexdigest() != sha256:
+            raise InputChanged(f"{source} changed while it was being copied", hint="run the same command again")

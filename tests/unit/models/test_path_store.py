@@ -86,7 +86,7 @@ def test_a_model_that_is_replaced_later_changes_nothing_for_what_was_pinned(stor
 def test_a_model_that_is_replaced_while_it_is_pinned_is_not_used(store, model, tmp_path):
     version = store.resolve("models/m.pkl")
     model.write_bytes(pickle.dumps(pair(sparse=False)))
-    with pytest.raises(Transient, match="changed while it was being pinned"):
+    with pytest.raises(Transient, match="changed while it was being copied"):
         store.fetch(version)
     assert list((tmp_path / "home" / "models").rglob("*.pkl")) == []
 
