@@ -8,7 +8,7 @@ from typing import Any
 
 from scoreline.abc import Model
 from scoreline.assembly import Assembly
-from scoreline.errors import ScorelineError
+from scoreline.errors import InputMissing, ScorelineError
 from scoreline.job import require_sound
 from scoreline.opening import survey
 from scoreline.partition import Partition
@@ -84,8 +84,12 @@ def _input(assembly: Assembly, there: list[Partition]) -> str:
     if not there:
         found = assembly.source.partitions()
         there += found[-1:]
-        shown = f"{found[0]} to {found[-1]}" if found else "none"
-        return f"{len(found)} partitions are there: {shown}"
+        if not found:
+            raise InputMissing(
+                f"no partition is there: nothing matches {assembly.job.source.path!r} in {assembly.job.source.under}",
+                hint="correct source= in the job, or its parameters by --set",
+            )
+        return f"{len(found)} partitions are there: {found[0]} to {found[-1]}"
     files = assembly.source.fingerprint(there[0])
     return f"{there[0]}: {len(files)} files, {sum(file.rows for file in files):,} rows"
 

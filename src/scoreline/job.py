@@ -71,7 +71,11 @@ class Job:
             object.__setattr__(self, name, values)
             for value in values:
                 if not isinstance(value, kind):
-                    raise JobError(f"{name} holds {value!r}, which is no {_kind_name(kind)}")
+                    called = getattr(value, "name", value)
+                    raise JobError(
+                        f"{name} holds {called!r}, a {type(value).__name__}, which is no {_kind_name(kind)}",
+                        hint=_MAKERS.get(name),
+                    )
         if not isinstance(self.source, Files):
             raise JobError(f"source is {self.source!r}, which is no Files")
 
@@ -154,6 +158,14 @@ _PARTS: dict[str, type] = {
     "output": Column,
     "sinks": Files,
     "trust": (str, Path),  # type: ignore[dict-item]
+}
+
+
+_MAKERS = {
+    "features": "make features with category, cross, number, duration, ratio or expression",
+    "derive": "make derived values with expression(name, ...), duration, ratio and the like; computed() is for output",
+    "filters": "make filters with between(...) or Filter(name, ...)",
+    "output": "make output columns with passthrough, prediction, computed, row_id and the like",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from scoreline.partition import Partition
 from scoreline.record import CANCELLED, PREPARED, PUBLISHED, Claim, Lease, NewRun, RunHandle, RunRecord
 from scoreline.splits import FileIdentity
 
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _HISTORY = 1_000
 
@@ -122,7 +124,7 @@ def _output_gone(assembly: Assembly, found: Survey, last: RunRecord) -> str | No
     for sink, path in zip(assembly.sinks, found.paths, strict=True):
         there = sink.current(path)
         if there is None:
-            return f"output {path} is not there"
+            return f"output {path} is not there, or no run published it"
         if there.run_id != last.run_id:
             return f"output {path} holds another run ({there.run_id})"
     return None
@@ -222,6 +224,8 @@ def _claim(
 
 def _await_release(assembly: Assembly, partition: Partition, deadline: float) -> None:
     """Waits until somebody may claim, or the time is over; only the ledger is asked meanwhile."""
+    left = deadline - time.monotonic()
+    _log.warning("%s %s is busy; waiting up to %.0f s", assembly.job.key, partition, left)
     while time.monotonic() < deadline:
         holder = assembly.ledger.holder(assembly.job.key, partition.slug)
         if holder is None or (holder.owner is not None and holder.owner.is_dead()):

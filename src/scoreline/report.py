@@ -130,7 +130,7 @@ class RunReport:
         model: uri, digest, version, and whether an accelerated form was used and why.
         outputs: published paths with rows, bytes, and SHA-256.
         seconds: wall seconds of the whole run, and by stage.
-        rows_per_second: input rows over wall seconds.
+        rows_per_second: input rows over wall seconds since the partition was claimed.
         notes: what someone should know: healed runs, warnings.
     """
 

@@ -371,7 +371,10 @@ def _report(record: RunRecord, state: str, reason: str, clock: _Clock, notes: li
             for made in record.prepared
         ),
         seconds={"total": round(seconds, 4), **clock.seconds},
-        rows_per_second=round(counts.rows_in / seconds, 1) if state == PUBLISHED else 0.0,
+        # Without the opening, which may have waited for another run.
+        rows_per_second=round(counts.rows_in / (seconds - clock.seconds.get("open", 0.0)), 1)
+        if state == PUBLISHED
+        else 0.0,
         notes=(*notes, *record.facts.get("notes", ())),
     )
 

@@ -93,3 +93,23 @@ def test_status_of_a_run_that_goes_on_names_its_process(cli, forks, job, tmp_pat
     assert row["run_id"] in refusal
     go.touch()
     assert running.wait() == 0
+
+
+@pytest.mark.parametrize(("change", "told"), [("removed", "is not there"), ("replaced", "holds something else")])
+def test_a_published_file_that_is_gone_or_somebody_elses_is_not_called_published(cli, job, change, told):
+    cli(*job.run())
+    if change == "removed":
+        job.output.unlink()
+    else:
+        job.output.write_bytes(b"somebody else's")
+    [row] = cli.json("status", job.job)
+    assert row["state"] == "published, output gone"
+    assert told in row["next"]
+    assert "Next: scoreline run" in row["next"]
+
+
+def test_check_fails_where_no_input_is_found(cli, job, tmp_path):
+    found = cli.json("check", job.job, "--model", job.model("a"), "--set", f"data={tmp_path / 'nowhere'}", code=1)
+    [source] = [finding for finding in found if finding["name"] == "input"]
+    assert source["ok"] is False
+    assert "no partition is there" in source["detail"]

@@ -32,7 +32,7 @@ def models() -> None:
 @options.SET
 @options.JSON
 def trust(model: Path, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
-    """Trust the present content of MODEL, by its digest, for good; records who and when."""
+    """Trust MODEL as it is now, by its digest."""
     from scoreline.cli import show
     from scoreline.durable import sha256_of
 

@@ -29,7 +29,7 @@ from scoreline.cli import options
 @click.option("--no-wait", is_flag=True, help="Do not wait for another run of the partition: exit 75 at once.")
 @options.JSON
 def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as_json: bool, **chosen: Any) -> None:
-    r"""Score PARTITION of JOB and publish it, if it is due.
+    """Score PARTITION of JOB and publish it, if it is due.
 
     A named partition is due when it is missing, when its input, model or job changed, or with --force. Without
     PARTITION the last complete interval is taken.
@@ -38,7 +38,7 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
       scoreline run job.py 2021-02
       scoreline run job.py 2021-02 --set data=/lake/green --model new.bin
       scoreline run job.py 2021-02 --limit 5 --preview
-    """
+    """  # noqa: D301 - click wants the control character itself
     if limit and not preview:
         raise click.UsageError("--limit would leave rows out of what is published: add --preview")
     chosen["settings"] = options.parsed(chosen["settings"])

@@ -61,10 +61,12 @@ def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]
 
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
     newest: dict[tuple[str, str], RunRecord] = {}
-    for run in runs:
-        # One that was overtaken between looking and claiming has ended before it began: no error, nothing to do.
-        if run.state != "cancelled" or "error" in run.facts:
-            newest.setdefault((run.job, run.partition), run)
+    # Runs that came to nothing without an error (overtaken, abandoned and taken over) say nothing where others do.
+    for telling in (True, False):
+        for run in runs:
+            quiet = run.state == "abandoned" or (run.state == "cancelled" and "error" not in run.facts)
+            if quiet is not telling:
+                newest.setdefault((run.job, run.partition), run)
     return [newest[key] for key in sorted(newest)]
 
 
@@ -92,11 +94,11 @@ def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
     if run.state in {"failed", "cancelled"}:
         error = run.facts.get("error") or {}
         hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""
-        standing = ledger.runs(run.job, run.partition, state="published", limit=1)
-        stands = f"\n  Still published: run {standing[0].run_id}" if standing else ""
-        return run.state, f"{error.get('message', run.state)}{hint}{stands}\n  Then: {again}"
+        return run.state, f"{error.get('message', run.state)}{hint}{_standing(ledger, run)}\n  Then: {again}"
+    if run.state == "published":
+        return _published(run, again)
     if run.state not in {"running", "prepared"}:
-        return run.state, ""
+        return run.state, f"Next: {again}"
     holder = ledger.holder(run.job, run.partition)
     alive = holder is not None and not (holder.owner is not None and holder.owner.is_dead())
     if alive and holder is not None and holder.run_id == run.run_id:
@@ -106,4 +108,21 @@ def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
         )
     if run.state == "prepared":
         return "prepared, interrupted", f"complete, but not published yet\n  Next: {again}"
-    return "interrupted", f"its process has ended without a word\n  Next: {again}"
+    stands = _standing(ledger, run)
+    return "interrupted", f"its process has ended, or lost its claim, without a word{stands}\n  Next: {again}"
+
+
+def _standing(ledger: Ledger, run: RunRecord) -> str:
+    standing = ledger.runs(run.job, run.partition, state="published", limit=1)
+    return f"\n  Still published: run {standing[0].run_id}" if standing else ""
+
+
+def _published(run: RunRecord, again: str) -> tuple[str, str]:
+    from scoreline.formats.parquet import provenance_in
+
+    for made in run.prepared:
+        there = provenance_in(Path(made.target))
+        if there is None or there.run_id != run.run_id:
+            what = "holds something else" if Path(made.target).exists() else "is not there"
+            return "published, output gone", f"{made.target} {what}\n  Next: {again}"
+    return run.state, ""
