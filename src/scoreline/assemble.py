@@ -16,10 +16,9 @@ from scoreline.catalog import ENGINES, LEDGERS, MODEL_STORES, SINKS, SOURCES, fi
 from scoreline.config import Loaded, import_job_file
 from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
-from scoreline.job import lint
+from scoreline.job import example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
-from scoreline.template import Template
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,9 @@ def published_path(loaded: Loaded, record: RunRecord, sink: int) -> Path:
 def _require_apart(loaded: Loaded) -> None:
     """Refuses a job whose source would read what its sinks write, wherever the folders are."""
     job, source = loaded.job, _folder(loaded, loaded.job.source).resolve()
-    example = job.grid.parse(job.grid.example)
-    values = job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
-    pattern = Template(job.source.template.render(example, job.path_values))
     for files in job.sink_files:
-        target = _folder(loaded, files).resolve() / files.template.render(example, values)
+        pattern, path = example_paths(job, files)
+        target = _folder(loaded, files).resolve() / path
         if target.is_relative_to(source) and pattern.matches(target.relative_to(source).as_posix()):
             raise JobError(
                 f"the source {job.source.path!r} would read what goes to {target}", hint="use another folder for output"

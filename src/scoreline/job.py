@@ -283,14 +283,23 @@ def _check_sinks_apart(job: Job) -> Iterator[str]:
             yield f"the source {job.source.path!r} would read what goes to {sink.path!r}; use another folder"
 
 
+def example_paths(job: Job, sink: Files) -> tuple[Template, str]:
+    """The source's pattern and a sink's path of one partition, to see whether the one would read the other.
+
+    Raises:
+        UsageError: a path cannot be rendered.
+    """
+    example = job.grid.parse(job.grid.example)
+    pattern = job.source.template.render(example, _path_values(job))
+    return Template(pattern), sink.template.render(example, _path_values(job))
+
+
 def _would_read(job: Job, sink: Files) -> bool:
-    """Whether the source's path of a partition matches a sink's path of the same partition."""
     try:
-        example = job.grid.parse(job.grid.example)
-        pattern = job.source.template.render(example, _path_values(job))
-        return Template(pattern).matches(sink.template.render(example, _path_values(job)))
+        pattern, path = example_paths(job, sink)
     except UsageError:
         return False  # another check says what cannot be rendered
+    return pattern.matches(path)
 
 
 _CHECKS = (_check_name, _check_names_unique, _check_parts_present, _check_paths, _check_slots, _check_sinks_apart)

@@ -189,23 +189,21 @@ def predict_rows(model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, split:
         broken = _not_finite(suspects, frame)
         if not broken.len():
             raise
-        raise ModelFailed(
-            f"{error.message}; {broken.len()} rows have a missing, infinite or not-a-number feature, "
-            f"the first is row {broken[0]} of {split.file.path} (counted from 0)",
-            hint="leave such rows out by a filter, or train a model that reads missing values",
-            rows=broken.len(),
-            first=broken[0],
-        ) from error
+        what = f"{error.message}; {broken.len()} rows have a missing, infinite or not-a-number feature"
+        raise _failed_on(broken, what, split) from error
     broken = _not_finite([predictions.values], frame)
     if broken.len():
-        raise ModelFailed(
-            f"the model predicts nothing finite for {broken.len()} rows, "
-            f"the first is row {broken[0]} of {split.file.path} (counted from 0)",
-            hint="leave such rows out by a filter, or train a model that reads them",
-            rows=broken.len(),
-            first=broken[0],
-        )
+        raise _failed_on(broken, f"the model predicts nothing finite for {broken.len()} rows", split)
     return predictions
+
+
+def _failed_on(rows: pl.Series, what: str, split: Split) -> ModelFailed:
+    return ModelFailed(
+        f"{what}, the first is row {rows[0]} of {split.file.path} (counted from 0)",
+        hint="leave such rows out by a filter, or train a model that reads missing values",
+        rows=rows.len(),
+        first=rows[0],
+    )
 
 
 def _not_finite(columns: Sequence[pl.Series], frame: pl.DataFrame) -> pl.Series:
