@@ -90,8 +90,8 @@ $(STAMPS)/scoreline: pyproject.toml $(STAMPS)/demo
 
 requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--upgrade: newest versions)
 	$(COMPILE) --group uv --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra sklearn --group build --output-file requirements/demo.txt
-	$(COMPILE) pyproject.toml --extra sklearn --group build --group dev \
+	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --output-file requirements/demo.txt
+	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --group dev \
 		--constraints requirements/demo.txt --output-file requirements/dev.txt
 
 # One version of each package for every Python from 3.11 on; no index addresses in the result.

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from scoreline.card import Card
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
 from scoreline.record import Claim, Holder, Lease, NewRun, Prepared, RunHandle, RunRecord
@@ -136,8 +137,8 @@ class Sink(Protocol):
         """
         ...
 
-    def abort(self, slot: Slot) -> None:
-        """Removes all staging of the slot's job and partition; idempotent."""
+    def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
+        """Removes all staging of the slot's job and partition, but for the ``keep`` files; idempotent."""
         ...
 
     def current(self, path: str) -> Provenance | None:
@@ -207,6 +208,10 @@ class Model(Protocol):
 class ModelFile(Protocol):
     """A pinned model that any process can load: small, and it pickles."""
 
+    def card(self) -> Card | None:
+        """What training recorded beside the model, None for a bare file."""
+        ...
+
     def load(self, features: Sequence[str]) -> Model:
         """The model, checked against the job's feature names; kept in memory per process.
 
@@ -224,7 +229,7 @@ class ModelVersion:
         uri: as the job names it.
         digest: SHA-256 over sorted relative paths and hashes of the files that are loaded.
         version: what output columns call it: the store's name for it, else 12 hex digits of the digest.
-        path: where the content lies now.
+        path: where the content lies now, a file or a folder.
         size: bytes.
     """
 
@@ -252,6 +257,35 @@ class ModelStore(Protocol):
         Raises:
             ModelUntrusted: it is a pickle that nobody has trusted.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model that training has written, ready to be kept.
+
+    Attributes:
+        folder: holds the model file, ``scoreline.json`` (the card) and ``golden.parquet``; see `scoreline.card`.
+        card: the same card.
+        estimator: the object that the job's ``fit`` made.
+        example: (a few rows, features), for a signature.
+        uri: the model as the job names it: a path, or ``models:/name@alias``.
+        alias: under which others shall find it, None for the one that the URI names.
+    """
+
+    folder: Path
+    card: Card
+    estimator: Any
+    example: pl.DataFrame
+    uri: str
+    alias: str | None = None
+
+
+class Registry(Protocol):
+    """Where trained models are kept. Guarantees: nothing can be loaded under the returned URI before it is complete."""
+
+    def log(self, trained: Trained) -> str:
+        """Keeps a trained model; returns the URI by which it can be scored and that never means another one."""
         ...
 
 
@@ -287,10 +321,11 @@ class Ledger(Protocol):
         """Takes the partition in one step, if it is free, expired, or held by the dead owner of token ``takeover``.
 
         A run of the partition that is prepared and not published is handed over instead of the new one; a run that
-        was running becomes abandoned.
+        was running becomes abandoned. With ``new.releases`` the claim is for that refused run, which becomes prepared.
 
         Raises:
             Busy: another run holds it.
+            NotReleasable: the run to release is not refused, or its slot was published anew since.
         """
         ...
 

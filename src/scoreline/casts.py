@@ -36,15 +36,12 @@ def exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
         return values
     if source == pl.Null:
         return values.cast(dtype)
-    if not _is_convertible(source, dtype):
+    if not is_convertible(source, dtype):
         raise LossyCast(
             f"column {values.name!r} is {source} and cannot become {dtype} without a conversion",
             hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)",
         )
-    cast = values.cast(dtype, strict=False)
-    if isinstance(source, pl.Categorical | pl.Enum):
-        return cast
-    changed = cast.cast(source, strict=False).ne_missing(values) | (cast.is_null() & values.is_not_null())
+    changed = misfits(values, dtype)
     if changed.any():
         first = int(changed.arg_max() or 0)
         raise LossyCast(
@@ -53,10 +50,19 @@ def exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
             rows=int(changed.sum()),
             first=first,
         )
-    return cast
+    return values.cast(dtype, strict=False)
 
 
-def _is_convertible(source: pl.DataType, dtype: pl.DataType) -> bool:
+def misfits(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """(rows,) mask of the values that a cast to a convertible type would change."""
+    cast = values.cast(dtype, strict=False)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        return cast.is_null() & values.is_not_null()
+    return cast.cast(values.dtype, strict=False).ne_missing(values) | (cast.is_null() & values.is_not_null())
+
+
+def is_convertible(source: pl.DataType, dtype: pl.DataType) -> bool:
+    """Whether some values of ``source`` can be values of ``dtype`` without being read as something else."""
     if source.is_numeric() and dtype.is_numeric():
         return True
     if isinstance(source, pl.Datetime) and isinstance(dtype, pl.Datetime):

@@ -82,10 +82,6 @@ class InputInvalid(Terminal):
     """The input cannot be read as declared."""
 
 
-class RowsUnscorable(Terminal):
-    """Some rows can neither be scored nor filtered."""
-
-
 class LossyCast(Terminal):
     """A value does not fit the declared output type."""
 
@@ -112,6 +108,32 @@ class ModelInvalid(Terminal):
 
 class ModelFailed(Terminal):
     """The model raised an error while scoring."""
+
+
+class ModelOutdated(Terminal):
+    """The model was made with other library versions, and nothing shows that it scores the same with these."""
+
+
+class TrainingFailed(Terminal):
+    """The job's fit made no model that can be kept."""
+
+
+class Refused(ScorelineError):
+    """A gate refused to publish what was scored; the old generation stands."""
+
+    exit_code = 3
+
+
+class NotReleasable(Terminal):
+    """This run cannot be released."""
+
+
+class PredictionMissing(Terminal):
+    """Nothing is published under this key."""
+
+
+class FilesDamaged(Terminal):
+    """Files are not as Scoreline wrote them."""
 
 
 class OutputForeign(Terminal):

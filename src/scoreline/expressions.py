@@ -35,6 +35,23 @@ def beyond_own_row(expr: pl.Expr) -> str | None:
     return None
 
 
+def nan_as_null(verdict: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """A boolean expression, null where a number that it reads is NaN: Polars takes NaN for larger than every number.
+
+    An expression that asks for NaN itself knows what it does.
+    """
+    floats = [name for name in verdict.meta.root_names() if name in schema and schema[name].is_float()]
+    if not floats or asks_for_nan(verdict):
+        return verdict
+    return pl.when(pl.all_horizontal(pl.col(floats).is_not_nan().fill_null(value=True))).then(verdict)
+
+
+def asks_for_nan(expr: pl.Expr) -> bool:
+    """True when an expression itself decides about values that are not numbers."""
+    text = expr.meta.serialize(format="json")
+    return any(f'{{"Boolean":"{name}"}}' in text for name in ("IsNan", "IsNotNan", "IsFinite", "IsInfinite"))
+
+
 def wrapping_part(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> tuple[str, pl.DataType] | None:
     """A sum, product or power that is computed in small or unsigned integers, where results wrap without an error.
 

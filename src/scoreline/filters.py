@@ -35,14 +35,6 @@ class Filter:
         """The reason under which a row with a null verdict is rejected."""
         return f"filter:{self.name}:null"
 
-    @property
-    def asks_for_nan(self) -> bool:
-        """True when the rule itself decides about values that are not numbers."""
-        return any(
-            f'{{"Boolean": "{name}"}}' in canonical(self.keep)
-            for name in ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
-        )
-
     def declaration(self) -> dict[str, Any]:
         """Canonical form for digests."""
         return {"name": self.name, "keep": canonical(self.keep)}

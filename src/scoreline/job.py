@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from scoreline.contract import Field, Part, Rule, columns_of
 from scoreline.errors import JobError, UsageError
 from scoreline.features import Feature
 from scoreline.files import Files
 from scoreline.filters import Filter
+from scoreline.gates import Gates
 from scoreline.output import GIVEN, PREDICTION, PREFIX, Column
 from scoreline.partition import SLUG, Grid, Partition
 from scoreline.template import TIME_FIELDS, Template
@@ -30,16 +33,23 @@ class Job:
         name: letters, digits and ``. _ -``; with identity parameters it is the job's key in the ledger.
         partition: what one run scores: ``"month"``, ``"day"``, ``"2h"`` ... or ``"named"``.
         source: the input files.
-        model: path of the model, relative to the job file's folder.
+        model: path of the model, relative to the job file's folder, or ``runs:/<run id>/model`` or
+            ``models:/name@alias`` in MLflow.
         features: what the model reads, by name, computed after the filters.
         output: the published columns, in order.
         sinks: where predictions go.
+        contract: what an input row has to be (`Field`, `Rule`, `within_partition`); other rows are quarantined.
+        gates: what a publication must fulfil, else the run is refused.
         derive: values computed before the filters, for filters, features and output columns.
         filters: rules for rows that are left out on purpose.
         row_id: an input column that identifies rows; by default rows are numbered.
         data_tz: time zone of month and day bounds.
         trust: folders, relative to the job file's, whose pickled models may be loaded; only their owner may be able
             to write to them.
+        start: the first partition that has to be scored, for `plan` and `backfill` without a range.
+        target: the derived value or input column that the model learns to predict.
+        fit: makes an estimator of a frame with the features and the target, for `train`.
+        simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`.
 
     Raises:
         JobError: a part is of the wrong kind.
@@ -52,11 +62,17 @@ class Job:
     features: Sequence[Feature]
     output: Sequence[Column]
     sinks: Files | Sequence[Files]
+    contract: Sequence[Part] = ()
+    gates: Gates = Gates()
     derive: Sequence[Feature] = ()
     filters: Sequence[Filter] = ()
     row_id: str | None = None
     data_tz: str = "UTC"
     trust: Sequence[str | Path] = ()
+    start: str | None = None
+    target: str | None = None
+    fit: Callable[[Any], Any] | None = None
+    simulate: Callable[[Partition, int, int | None], Any] | None = None
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""
 
@@ -76,6 +92,11 @@ class Job:
                         f"{name} holds {called!r}, a {type(value).__name__}, which is no {_kind_name(kind)}",
                         hint=_MAKERS.get(name),
                     )
+        if not isinstance(self.gates, Gates):
+            raise JobError(f"gates is {self.gates!r}, which is no Gates", hint="write gates=Gates(quarantined_rows=100)")
+        for name in ("fit", "simulate"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise JobError(f"{name} is {getattr(self, name)!r}, which is no function")
         if not isinstance(self.source, Files):
             raise JobError(f"source is {self.source!r}, which is no Files")
 
@@ -105,7 +126,8 @@ class Job:
     def input_columns(self) -> tuple[str, ...]:
         """Columns to read from the source: all that is used and not made."""
         made: set[str] = set(GIVEN)
-        used: dict[str, None] = {self.row_id: None} if self.row_id else {}
+        used: dict[str, None] = dict.fromkeys([self.row_id] if self.row_id else [])
+        used |= dict.fromkeys(columns_of(self.contract))
 
         def use(names: Iterable[str], made: Container[str] = made) -> None:
             used.update(dict.fromkeys(name for name in names if name not in made))
@@ -134,6 +156,7 @@ class Job:
             "partition": self.partition,
             "data_tz": self.data_tz,
             "source": self.source.declaration(),
+            "contract": [part.declaration() for part in self.contract],
             "derive": [part.declaration() for part in self.derive],
             "filters": [part.declaration() for part in self.filters],
             "features": [part.declaration() for part in self.features],
@@ -152,6 +175,7 @@ def _listed(name: str, given: object) -> tuple[object, ...]:
 
 
 _PARTS: dict[str, type] = {
+    "contract": (Field, Rule),  # type: ignore[dict-item]
     "features": Feature,
     "derive": Feature,
     "filters": Filter,
@@ -162,6 +186,7 @@ _PARTS: dict[str, type] = {
 
 
 _MAKERS = {
+    "contract": "make the contract of Field(name, dtype, ...), Rule(name, expression) and within_partition(column)",
     "features": "make features with category, cross, number, duration, ratio or expression",
     "derive": "make derived values with expression(name, ...), duration, ratio and the like; computed() is for output",
     "filters": "make filters with between(...) or Filter(name, ...)",
@@ -196,6 +221,27 @@ def require_sound(job: Job) -> None:
 def _check_name(job: Job) -> Iterator[str]:
     if not SLUG.match(job.name) or "=" in job.name:
         yield f"the name {job.name!r} cannot stand in paths; use letters, digits and . _ -"
+
+
+def _check_contract(job: Job) -> Iterator[str]:
+    for kind, called in ((Field, "field"), (Rule, "rule")):
+        names = [part.name for part in job.contract if isinstance(part, kind)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"the contract declares the {called} {name!r} twice"
+    if job.partition == "named" and any(isinstance(part, Rule) and part.holds is None for part in job.contract):
+        yield "the contract has within_partition, but named partitions have no bounds"
+    columns = {column.name for column in job.output}
+    for name in job.gates.null_percent:
+        if name not in columns:
+            yield f"the gate null_percent names {name!r}, which is no output column"
+
+
+def _check_start(job: Job) -> Iterator[str]:
+    if job.start is not None:
+        try:
+            job.grid.parse(job.start)
+        except UsageError as error:
+            yield f"start: {error.message}"
 
 
 def _check_names_unique(job: Job) -> Iterator[str]:
@@ -302,4 +348,13 @@ def _would_read(job: Job, sink: Files) -> bool:
     return pattern.matches(path)
 
 
-_CHECKS = (_check_name, _check_names_unique, _check_parts_present, _check_paths, _check_slots, _check_sinks_apart)
+_CHECKS = (
+    _check_name,
+    _check_start,
+    _check_names_unique,
+    _check_contract,
+    _check_parts_present,
+    _check_paths,
+    _check_slots,
+    _check_sinks_apart,
+)

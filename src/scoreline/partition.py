@@ -108,6 +108,44 @@ class Grid:
         last = today.replace(day=1) - timedelta(days=1)
         return self._of_month(last.year, last.month)
 
+    def following(self, partition: Partition) -> Partition:
+        """The next partition; month, day and hour grids have one."""
+        assert partition.start is not None
+        assert partition.end is not None
+        if self.hours:
+            return self._of_hour(partition.end)
+        return (
+            self._of_day(partition.end.date())
+            if self.spec == "day"
+            else self._of_month(partition.end.year, partition.end.month)
+        )
+
+    def span(self, first: Partition, last: Partition) -> list[Partition]:
+        """The partitions from ``first`` to ``last``, both included.
+
+        Raises:
+            UsageError: the last one comes before the first, or partitions are named and have no order.
+        """
+        if first == last:
+            return [first]
+        if first.start is None or last.start is None:
+            raise UsageError("named partitions have no ranges", hint="name one partition")
+        if last.start < first.start:
+            raise UsageError(f"{first}..{last} ends before it begins", hint=f"write {last}..{first}")
+        found = [first]
+        while found[-1] != last:
+            found.append(self.following(found[-1]))
+        return found
+
+    def range(self, text: str) -> list[Partition]:
+        """The partitions of ``2021-01..2021-06``, both ends included, or of a single one.
+
+        Raises:
+            UsageError: an end is no partition of this grid, or they are in the wrong order.
+        """
+        first, dots, last = text.partition("..")
+        return self.span(self.parse(first), self.parse(last)) if dots else [self.parse(first)]
+
     def _parse(self, text: str) -> Partition:
         if self.spec == "month" and (match := _MONTH.match(text)):
             return self._of_month(int(match[1]), int(match[2]))

@@ -8,15 +8,15 @@ from typing import Any
 from scoreline.owner import Owner
 
 RUNNING, PREPARED, PUBLISHED = "running", "prepared", "published"
-FAILED, CANCELLED, ABANDONED = "failed", "cancelled", "abandoned"
+REFUSED, FAILED, CANCELLED, ABANDONED = "refused", "failed", "cancelled", "abandoned"
 
 NEXT_STATES = {
-    RUNNING: (RUNNING, PREPARED, FAILED, CANCELLED, ABANDONED),
+    RUNNING: (RUNNING, PREPARED, REFUSED, FAILED, CANCELLED, ABANDONED),
     PREPARED: (PREPARED, PUBLISHED, FAILED),
 }
-"""State -> states that may follow it; states that are not named here are final."""
+"""State -> states that may follow it; the others are final, but for refused, which a claim can make prepared."""
 
-ENDED = (PUBLISHED, FAILED, CANCELLED, ABANDONED)
+ENDED = (PUBLISHED, REFUSED, FAILED, CANCELLED, ABANDONED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class NewRun:
         partition: slug.
         reason: why it is due.
         facts: see `RunRecord`.
+        releases: a refused run of the partition that the claim is for instead: it becomes prepared again.
     """
 
     run_id: str
@@ -95,6 +96,7 @@ class NewRun:
     partition: str
     reason: str
     facts: dict[str, Any] = field(default_factory=dict)
+    releases: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,13 @@ class RunRecord:
         run_id: id.
         job: the job's key.
         partition: slug.
-        state: running, prepared, published, failed, cancelled or abandoned.
+        state: running, prepared, published, refused, failed, cancelled or abandoned.
         reason: why it ran.
         token: fencing token of its (last) claim.
         started_at: ISO 8601 in UTC, for people.
         updated_at: of the last change of state, likewise.
-        facts: ``model``, ``scoring_digest``, ``fingerprint``, ``counts``, ``parity``, ``error`` ... as far as known.
+        facts: ``model``, ``scoring_digest``, ``fingerprint``, ``counts``, ``evidence``, ``error``, ``refusals``,
+            ``quarantine`` ... as far as known.
         prepared: staged contents, from the state ``prepared`` on.
     """
 

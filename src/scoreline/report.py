@@ -37,24 +37,38 @@ class Counts:
         rows_in: rows of the input.
         scored: rows with a prediction.
         filtered: rule -> rows left out on purpose.
-        quarantined: reason -> rows rejected.
+        quarantined: rows rejected, each counted once.
+        reasons: reason -> rows rejected for it; a row may have several.
+        warnings: warn-only rule -> rows that break it and are scored or filtered all the same.
         unseen: feature -> scored rows with a category that the model has never seen.
+        nulls: output column with a gate -> scored rows where it is null.
     """
 
     rows_in: int = 0
     scored: int = 0
     filtered: dict[str, int] = field(default_factory=dict)
-    quarantined: dict[str, int] = field(default_factory=dict)
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    warnings: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, int] = field(default_factory=dict)
+    nulls: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             self.rows_in + other.rows_in,
             self.scored + other.scored,
             _sum(self.filtered, other.filtered),
-            _sum(self.quarantined, other.quarantined),
+            self.quarantined + other.quarantined,
+            _sum(self.reasons, other.reasons),
+            _sum(self.warnings, other.warnings),
             _sum(self.unseen, other.unseen),
+            _sum(self.nulls, other.nulls),
         )
+
+    @property
+    def left_out(self) -> int:
+        """Rows that filters left out on purpose."""
+        return sum(self.filtered.values())
 
     def require_conserved(self, expected: int, where: str) -> None:
         """Checks that all ``expected`` rows are accounted for.
@@ -62,7 +76,7 @@ class Counts:
         Raises:
             ConservationBroken: rows were lost or made up.
         """
-        accounted = self.scored + sum(self.filtered.values()) + sum(self.quarantined.values())
+        accounted = self.scored + self.left_out + self.quarantined
         if not expected == self.rows_in == accounted:
             raise ConservationBroken(
                 f"{where}: {expected} rows by the input's own count, {self.rows_in} read, "
@@ -88,6 +102,7 @@ class SplitReport:
         counts: where its rows went.
         receipts: parts in output order, for every sink.
         seconds: stage -> wall seconds.
+        quarantine: parts with the rejected rows, in input order.
         resumed: taken from an earlier attempt's staging.
     """
 
@@ -95,6 +110,7 @@ class SplitReport:
     counts: Counts
     receipts: tuple[Receipt, ...]
     seconds: dict[str, float]
+    quarantine: tuple[Receipt, ...] = ()
     resumed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,8 +120,10 @@ class SplitReport:
     @classmethod
     def from_dict(cls, form: dict[str, Any]) -> SplitReport:
         """The report that ``to_dict`` described."""
-        receipts = tuple(Receipt(**receipt) for receipt in form["receipts"])
-        return cls(form["index"], Counts(**form["counts"]), receipts, form["seconds"], form["resumed"])
+        receipts, rejected = (
+            tuple(Receipt(**receipt) for receipt in form[name]) for name in ("receipts", "quarantine")
+        )
+        return cls(form["index"], Counts(**form["counts"]), receipts, form["seconds"], rejected, form["resumed"])
 
 
 def total(reports: Iterable[SplitReport]) -> Counts:
@@ -131,6 +149,7 @@ class RunReport:
         outputs: published paths with rows, bytes, and SHA-256.
         seconds: wall seconds of the whole run, and by stage.
         rows_per_second: input rows over wall seconds since the partition was claimed.
+        quarantine: file with the rejected rows, None when there are none.
         notes: what someone should know: healed runs, warnings.
     """
 
@@ -144,6 +163,7 @@ class RunReport:
     outputs: tuple[dict[str, Any], ...]
     seconds: dict[str, float]
     rows_per_second: float
+    quarantine: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""Card: what training records beside a model, so that scoring can tell whether it still means the same.
+
+It lies in the model's folder as ``scoreline.json``; ``golden.parquet`` beside it holds some rows of features with the
+predictions that the model made for them on the day it was trained. It must not know how models are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from scoreline.errors import ModelInvalid
+
+CARD, GOLDEN = "scoreline.json", "golden.parquet"
+PREDICTED = "scoreline.prediction"
+"""Column of the golden rows that holds the predictions."""
+
+PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "xgboost", "lightgbm", "onnxruntime")
+"""Packages whose version may change what a model predicts."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a trained model says of itself.
+
+    Attributes:
+        job: key of the job that trained it.
+        features: declarations of the features that it reads, in order, as `Feature.declaration` gives them.
+        target: name of the column that it predicts.
+        made_with: package -> version, of Python and of what may change its predictions.
+        trained_on: partitions, files, row count and content digest (`scoreline.rowsum`) of the training rows.
+        params: parameters of the estimator, as text.
+        metrics: such as ``rmse`` and ``bias``, by name.
+        golden: path of the golden rows, None when there are none; filled in where the card is read.
+    """
+
+    job: str
+    features: tuple[dict[str, Any], ...]
+    target: str
+    made_with: dict[str, str]
+    trained_on: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    golden: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes ``scoreline.json`` into a model's folder."""
+        form = {"version": 1} | {name: value for name, value in asdict(self).items() if name != "golden"}
+        (folder / CARD).write_text(json.dumps(form, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card in a model's folder, None when there is none.
+
+    Raises:
+        ModelInvalid: it is damaged, or of a newer kind.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return None
+    try:
+        form = json.loads(path.read_bytes())
+        kind = form.pop("version")
+        if kind != 1:
+            raise ModelInvalid(f"{path} is of version {kind}, which this Scoreline does not know", hint="upgrade it")
+        card = Card(**form | {"features": tuple(form["features"])})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelInvalid(f"{path} is damaged: {error}", hint="train the model again") from error
+    golden = folder / GOLDEN
+    return replace(card, golden=str(golden) if golden.is_file() else None)
+
+
+def running_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Package -> installed version, for those that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def differing(made_with: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Package -> (version then, version now or ``"none"``), for those that matter and are not the same."""
+    now = running_versions()
+    return {
+        name: (then, now.get(name, "none"))
+        for name, then in sorted(made_with.items())
+        if name in PACKAGES and now.get(name, "none") != then
+    }
