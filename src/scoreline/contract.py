@@ -7,9 +7,12 @@ comes from a column that is declared nullable. It must not know files, models, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -20,7 +23,9 @@ from scoreline.expressions import nan_as_null
 from scoreline.features import Schema, canonical
 from scoreline.partition import Partition
 
-Bound = int | float | date | datetime
+Bound = int | float | Decimal | str | date | datetime | time | timedelta
+
+_BOUNDS: dict[Any, type] = {pl.Date: date, pl.Time: time, pl.Duration: timedelta, pl.String: str}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +40,10 @@ class Field:
         high: largest value that is allowed.
         nullable: whether a value may be missing.
         one_of: the values that are allowed.
-        nan: whether a float may be NaN; infinite values never pass.
+        nan: whether a float may be NaN, which no range and no list of values then rejects; infinite values never pass.
+
+    Raises:
+        JobError: the parts do not fit each other.
     """
 
     name: str
@@ -47,15 +55,22 @@ class Field:
     nan: bool = False
 
     def __post_init__(self) -> None:
+        _require_name("field", self.name)
         try:
             dtype = self.dtype() if isinstance(self.dtype, type) else self.dtype
         except TypeError as error:
             raise JobError(f"the field {self.name!r} has the unfinished type {self.dtype}: {error}") from error
-        if not isinstance(dtype, pl.DataType) or dtype.is_nested() or dtype in {pl.Object, pl.Unknown}:
+        if not isinstance(dtype, pl.DataType) or dtype.is_nested() or dtype in {pl.Object, pl.Unknown, pl.Null}:
             raise JobError(f"the field {self.name!r} cannot have the type {dtype}", hint="use a flat type of Polars")
         object.__setattr__(self, "dtype", dtype)
         if self.one_of is not None:
-            object.__setattr__(self, "one_of", tuple(self.one_of))
+            object.__setattr__(self, "one_of", _allowed(self.name, self.one_of, dtype))
+        for bound in (self.low, self.high):
+            if bound is not None and not _can_bound(bound, dtype):
+                raise JobError(
+                    f"the field {self.name!r}: {bound!r} is no bound for {dtype}",
+                    hint="give a finite value of the field's type; times with a zone where the type has one",
+                )
         if self.low is not None and self.high is not None and not self.low <= self.high:  # type: ignore[operator]
             raise JobError(f"the field {self.name!r}: {self.low} is above {self.high}")
 
@@ -64,6 +79,39 @@ class Field:
         bounds = {"low": self.low, "high": self.high, "one_of": self.one_of}
         shown = {name: repr(value) for name, value in bounds.items() if value is not None}
         return {"field": self.name, "dtype": str(self.dtype), "nullable": self.nullable, "nan": self.nan} | shown
+
+
+def _require_name(what: str, name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise JobError(f"a {what} of the contract is named {name!r}", hint="a name is a text that is not empty")
+
+
+def _can_bound(value: object, dtype: pl.DataType) -> bool:
+    if isinstance(value, bool):
+        return False
+    if dtype.is_numeric():
+        exact = isinstance(value, Decimal) and isinstance(dtype, pl.Decimal)
+        return (exact or isinstance(value, int | float)) and math.isfinite(value)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Datetime):
+        return isinstance(value, datetime) and (value.tzinfo is None) is (dtype.time_zone is None)
+    kind = _BOUNDS.get(dtype.base_type())
+    # A date-time is a date to Python; for a day it would mean midnight, which is not what its writer sees.
+    return kind is not None and isinstance(value, kind) and not isinstance(value, datetime)
+
+
+def _allowed(name: str, values: object, dtype: pl.DataType) -> tuple[Any, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise JobError(f"the field {name!r}: one_of is {values!r}, which is no list", hint="write one_of=[...]")
+    # A set has another order in every process, and the order is part of the digest.
+    listed = tuple(sorted(values, key=repr) if isinstance(values, AbstractSet) else values)
+    try:
+        known = pl.Series(listed, dtype=dtype, strict=True)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        first = str(error).partition("\n")[0]
+        raise JobError(f"the field {name!r}: one_of holds what is no {dtype}: {first}") from error
+    if known.has_nulls():
+        raise JobError(f"the field {name!r}: one_of holds a missing value", hint="write nullable=True")
+    return listed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +131,8 @@ class Rule:
     instant: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.holds is None) is (self.instant is None):
+        _require_name("rule", self.name)
+        if (self.holds is None) is (self.instant is None) or not isinstance(self.holds, pl.Expr | None):
             raise JobError(f"the rule {self.name!r} has no expression", hint="write Rule(name, pl.col(...) > 0)")
         if self.holds is not None:
             canonical(self.holds)
@@ -101,6 +150,7 @@ class Rule:
 
 def within_partition(column: str, *, warn: bool = False) -> Rule:
     """The rule that a time lies in the partition's interval; naive times are taken in the job's data time zone."""
+    _require_name("column", column)
     return Rule(f"{column} within partition", None, warn, column)
 
 
@@ -113,9 +163,9 @@ class Verdict:
 
     Attributes:
         good: the frame, its fields in their declared types (whole numbers as Int64, others as Float64), for all rows;
-            values of broken rows are not to be used.
-        broken: reason -> (rows,) mask of the rows that are rejected for it.
-        warnings: rule -> (rows,) mask of the rows that break a warn-only rule.
+            values that do not fit are null, and other values of broken rows are not to be used.
+        broken: reason -> (rows,) mask of the rows that are rejected for it, in the order of the declarations.
+        warnings: reason -> (rows,) mask of the rows that break a warn-only rule.
     """
 
     good: pl.DataFrame
@@ -133,71 +183,85 @@ def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition) -> V
     """The verdict of a contract on (rows, input columns).
 
     Raises:
-        InputInvalid: a column has a type that no value of it could survive, or a rule cannot be evaluated.
+        InputInvalid: a column is missing or of a type that no value could survive, or a rule cannot be evaluated.
     """
+    for name in columns_of(parts):
+        if name not in frame.columns:
+            raise InputInvalid(f"the contract needs the column {name!r}, which the input does not have", column=name)
     fields = {part.name: part for part in parts if isinstance(part, Field)}
-    rules = [part for part in parts if isinstance(part, Rule)]
-    for field in fields.values():
-        _require_type(field, frame.schema)
-    checks = [(reason, mask) for field in fields.values() for reason, mask in _checks(field, frame.schema)]
-    broken = _evaluated(frame, checks)
-    broken |= {
-        f"{name}:not {field.dtype}": misfits(frame[name], field.dtype) & _finite(frame[name])
-        for name, field in fields.items()
-        if frame.schema[name] != field.dtype
-    }
-    typed = frame.with_columns(frame[name].cast(_kept(field.dtype), strict=False) for name, field in fields.items())
+    found = {name: _field(field, frame[name]) for name, field in fields.items()}
+    typed = frame.with_columns(values for values, _ in found.values())
+    broken = {reason: mask for _, masks in found.values() for reason, mask in masks.items()}
     warnings: dict[str, pl.Series] = {}
-    # A rule that is null because a field is broken says nothing new.
-    broken_fields = pl.select(pl.any_horizontal(list(broken.values()))).to_series() if broken else None
-    for rule in rules:
-        for reason, mask in _rule(rule, typed, fields, partition, broken_fields).items():
-            (warnings if rule.warn else broken)[reason] = mask
-    return Verdict(typed, {reason: mask for reason, mask in broken.items() if mask.any()}, warnings)
+    for rule in (part for part in parts if isinstance(part, Rule)):
+        verdict = _verdict(rule, typed, partition)
+        # A rule that is null because a field that it reads is broken says nothing new.
+        told = [mask for name in rule.columns if name in found for mask in found[name][1].values()]
+        nothing = _any([verdict.is_null()]) & ~_any([*told, _excused(rule, typed, fields)])
+        masks = {f"rule:{rule.name}": (~verdict).fill_null(value=False), f"rule:{rule.name}:null": nothing}
+        (warnings if rule.warn else broken).update((reason, mask) for reason, mask in masks.items() if mask.any())
+    return Verdict(typed, broken, warnings)
 
 
-def _require_type(field: Field, schema: Schema) -> None:
-    source = schema[field.name]
+def _any(masks: Sequence[pl.Series]) -> pl.Series:
+    return pl.select(pl.any_horizontal(list(masks))).to_series()
+
+
+def _field(field: Field, values: pl.Series) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """The values in the type in which they go on, and reason -> mask of the rows that break the field."""
+    _require_type(field, values.dtype)
+    finite = values.is_finite() if values.dtype.is_float() else values.is_not_null()
+    checks = {reason: values.to_frame().select(check).to_series() for reason, check in _checks(field, values.dtype)}
+    typed = values.cast(_kept(field.dtype), strict=False)
+    if values.dtype not in {field.dtype, pl.Null()}:
+        unfit = misfits(values, field.dtype) & finite
+        checks[f"{field.name}:not {field.dtype}"] = unfit
+        if unfit.any():
+            # Polars' cast turns 1.5 into 1, and rules would judge that.
+            typed = typed.to_frame().select(pl.when(~unfit).then(pl.col(field.name))).to_series()
+    if field.one_of is not None:
+        allowed = pl.Series(field.one_of, dtype=field.dtype).cast(typed.dtype).implode()
+        checks[f"{field.name}:not allowed"] = ~typed.is_in(allowed) & finite
+    masks = {reason: mask.fill_null(value=False) for reason, mask in checks.items()}
+    return typed, {reason: mask for reason, mask in masks.items() if mask.any()}
+
+
+def _require_type(field: Field, source: pl.DataType) -> None:
     if source in {field.dtype, pl.Null()} or is_convertible(source, field.dtype):
         return
+    flat = not source.is_nested() and source != pl.Object
     raise InputInvalid(
         f"the contract wants {field.name!r} as {field.dtype}, but the input has {source}",
-        hint=f"correct the input, or declare Field({field.name!r}, pl.{source})",
+        hint="correct the input" + (f", or declare Field({field.name!r}, pl.{source!r})" if flat else ""),
         column=field.name,
     )
 
 
-def _checks(field: Field, schema: Schema) -> Iterator[tuple[str, pl.Expr]]:
+def _checks(field: Field, source: pl.DataType) -> Iterator[tuple[str, pl.Expr]]:
     """Reason -> expression that is true for rows that break it, in the type that was read."""
     col, name = pl.col(field.name), field.name
     usable = pl.lit(value=True)
     if not field.nullable:
         yield f"{name}:null", col.is_null()
-    if schema[name].is_float():
+    if source == pl.Null:
+        return
+    if source.is_float():
         usable = col.is_finite()
         if not field.nan:
             yield f"{name}:nan", col.is_nan()
         yield f"{name}:infinite", col.is_infinite()
-    if schema[name] == pl.Null:
-        return
+        col = col.cast(pl.Float64)  # else the bound would be rounded to the smaller type
     if field.low is not None:
-        yield f"{name}:below {field.low}", usable & (col < field.low)
+        yield f"{name}:below {field.low}", usable & (col < _literal(field.low, source))
     if field.high is not None:
-        yield f"{name}:above {field.high}", usable & (col > field.high)
-    if field.one_of is not None:
-        yield f"{name}:not allowed", usable & ~col.is_in(list(field.one_of))
+        yield f"{name}:above {field.high}", usable & (col > _literal(field.high, source))
 
 
-def _evaluated(frame: pl.DataFrame, checks: Sequence[tuple[str, pl.Expr]]) -> dict[str, pl.Series]:
-    try:
-        masks = frame.select(mask.fill_null(value=False).alias(str(at)) for at, (_, mask) in enumerate(checks))
-    except pl.exceptions.PolarsError as error:
-        raise InputInvalid(f"a field of the contract cannot be checked: {error}") from error
-    return {reason: masks[str(at)] for at, (reason, _) in enumerate(checks)}
-
-
-def _finite(values: pl.Series) -> pl.Series:
-    return values.is_finite() if values.dtype.is_float() else pl.repeat(True, values.len(), dtype=pl.Boolean, eager=True)  # noqa: FBT003
+def _literal(value: Bound, kind: pl.DataType) -> pl.Expr:
+    """A bound as columns of a type can be compared with it: instants in the column's own time zone."""
+    if isinstance(value, datetime) and isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        return pl.lit(value).dt.convert_time_zone(kind.time_zone)
+    return pl.lit(value)
 
 
 def _kept(dtype: pl.DataType) -> pl.DataType:
@@ -207,9 +271,8 @@ def _kept(dtype: pl.DataType) -> pl.DataType:
     return pl.Float64() if dtype.is_float() else dtype
 
 
-def _rule(
-    rule: Rule, frame: pl.DataFrame, fields: dict[str, Field], partition: Partition, known: pl.Series | None
-) -> dict[str, pl.Series]:
+def _verdict(rule: Rule, frame: pl.DataFrame, partition: Partition) -> pl.Series:
+    """(rows,) true, false or null: what a rule says of each row."""
     holds = _inside(rule, frame.schema, partition) if rule.holds is None else rule.holds
     try:
         verdict = frame.select(nan_as_null(holds, frame.schema).alias("holds")).to_series()
@@ -219,20 +282,32 @@ def _rule(
         verdict = verdict.new_from_index(0, frame.height)
     if verdict.dtype not in {pl.Boolean, pl.Null} or verdict.len() != frame.height:
         raise InputInvalid(f"the rule {rule.name!r} gives {verdict.dtype} values, not one true or false for each row")
-    nothing = verdict.is_null() if known is None else verdict.is_null() & ~known
-    for name in rule.columns:
-        if name in fields and fields[name].nullable:
-            nothing &= frame[name].is_not_null()
-    broken = (~verdict.cast(pl.Boolean)).fill_null(value=False)
-    return {f"rule:{rule.name}": broken, f"rule:{rule.name}:null": nothing}
+    return verdict.cast(pl.Boolean)
+
+
+def _excused(rule: Rule, frame: pl.DataFrame, fields: dict[str, Field]) -> pl.Series:
+    """(rows,) mask: of the columns that the rule reads, nullable ones are null, and no other one is."""
+    nullable = [name for name in rule.columns if name in fields and fields[name].nullable]
+    others = [name for name in rule.columns if name not in nullable]
+    absent = pl.any_horizontal(pl.col(name).is_null() for name in nullable) if nullable else pl.lit(value=False)
+    there = pl.all_horizontal(pl.col(name).is_not_null() for name in others) if others else pl.lit(value=True)
+    excused = frame.select((absent & there).alias("excused")).to_series()
+    return excused if nullable else pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
 
 
 def _inside(rule: Rule, schema: Schema, partition: Partition) -> pl.Expr:
-    kind = schema[rule.instant or ""]
+    name = rule.instant or ""
+    kind = schema[name]
+    if kind == pl.Null:
+        return pl.lit(None, dtype=pl.Boolean)
     if not isinstance(kind, pl.Datetime) or partition.start is None or partition.end is None:
-        raise InputInvalid(f"the rule {rule.name!r} needs a time column, and a partition with bounds; {kind} is none")
+        raise InputInvalid(
+            f"the rule {rule.name!r} needs a time column, and a partition with bounds; {name!r} is {kind}, "
+            f"the partition is {partition}",
+            column=name,
+        )
     bounds = [partition.start, partition.end]
     if kind.time_zone is None:
         bounds = [bound.replace(tzinfo=None) for bound in bounds]
-    instant = pl.col(rule.instant or "")
-    return (instant >= bounds[0]) & (instant < bounds[1])
+    first, after = (_literal(bound, kind) for bound in bounds)
+    return (pl.col(name) >= first) & (pl.col(name) < after)
