@@ -35,6 +35,7 @@ def run(
     wait: bool = True,
     engine: str = "local",
     workers: int | None = None,
+    accept_version: bool = False,
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> RunReport:
@@ -51,6 +52,7 @@ def run(
         wait: wait for another run of the partition for up to 30 s.
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time, by default one for each core.
+        accept_version: use a model that other library versions made without golden rows that vouch for it.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
 
@@ -63,7 +65,7 @@ def run(
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
     chosen = pick(loaded.job, partition)
-    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait))
+    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version)
     wish = Wish(force=force, stale=stale or partition is not None)
     return run_core(assemble(loaded, choices), chosen, wish)
 

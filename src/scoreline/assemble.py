@@ -32,6 +32,7 @@ class Choices:
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
         limits: times of claims.
+        accept_version: whether a model that other library versions made may be used without golden rows.
     """
 
     engine: str = "local"
@@ -40,6 +41,7 @@ class Choices:
     ledger: Ledger | None = None
     observers: Sequence[Observer] = ()
     limits: Limits = field(default_factory=Limits)
+    accept_version: bool = False
 
 
 def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
@@ -64,6 +66,8 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         limits=choices.limits,
         invocation=loaded.invocation,
         cautious_sinks=tuple(_sink(loaded, files, replace_foreign=False) for files in job.sink_files),
+        accept_version=choices.accept_version,
+        job_file=loaded.file,
     )
 
 

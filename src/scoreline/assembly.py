@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class Assembly:
         now: the wall clock, for what people read.
         invocation: options of the command that made this job, to be repeated in advice.
         cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
+        accept_version: whether a model that other library versions made may be used without golden rows.
+        job_file: the job's file, for advice and the ledger; None for a job made in Python.
     """
 
     job: Job
@@ -68,6 +71,13 @@ class Assembly:
     now: Callable[[], datetime] = _now
     invocation: tuple[str, ...] = ()
     cautious_sinks: tuple[Sink, ...] = ()
+    accept_version: bool = False
+    job_file: Path | None = None
+
+    def release_command(self, run_id: str) -> str:
+        """What to type to publish a refused run."""
+        job = ["--job", str(self.job_file)] if self.job_file else []
+        return shlex.join(["scoreline", "release", run_id, *job])
 
     def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:
         """Tells all observers; none of them can fail a run."""

@@ -1,4 +1,4 @@
-"""Casts that lose nothing: a value arrives in the declared type unchanged, or the cast is refused.
+"""Casts that lose nothing: a value arrives in the declared type unchanged, or it is named.
 
 Polars' own strict cast turns 1.5 into 1, so every narrowing is proved by the way back.
 """
@@ -25,32 +25,24 @@ def widen(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.cast(wide) if wide else frame  # type: ignore[arg-type]
 
 
-def exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """``values`` as ``dtype``, every one of them unchanged.
+def converted(values: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None]:
+    """``values`` as ``dtype``, and a mask of those that would change; None when none would.
 
     Raises:
-        LossyCast: some value would change; ``rows`` counts them, ``first`` is the position of the first.
+        LossyCast: no value of the source type can be one of ``dtype``.
     """
     source = values.dtype
     if source == dtype:
-        return values
+        return values, None
     if source == pl.Null:
-        return values.cast(dtype)
+        return values.cast(dtype), None
     if not is_convertible(source, dtype):
         raise LossyCast(
             f"column {values.name!r} is {source} and cannot become {dtype} without a conversion",
             hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)",
         )
-    changed = misfits(values, dtype)
-    if changed.any():
-        first = int(changed.arg_max() or 0)
-        raise LossyCast(
-            f"{changed.sum()} values of column {values.name!r} do not fit {dtype}; the first is {values[first]!r}",
-            hint=f"declare the column as {source}",
-            rows=int(changed.sum()),
-            first=first,
-        )
-    return values.cast(dtype, strict=False)
+    unfit = misfits(values, dtype)
+    return values.cast(dtype, strict=False), unfit if unfit.any() else None
 
 
 def misfits(values: pl.Series, dtype: pl.DataType) -> pl.Series:

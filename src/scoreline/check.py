@@ -100,7 +100,7 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
         return f"{partition} has no rows to try"
-    constants = Constants(partition.slug, "check", found.model.version, assembly.now())
+    constants = Constants(partition, "check", found.model.version, assembly.now())
     evidence = examine(assembly.job, model, sample, splits[0], constants)
     if evidence.parity is None:
         how = "the model itself predicts"

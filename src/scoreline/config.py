@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from scoreline.neighbours import importable
 from scoreline.parameters import fill
 
 HOME = ".scoreline"
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 _LIMITS = {
     "lease": "SCORELINE_LEASE_SECONDS",
     "heartbeat": "SCORELINE_HEARTBEAT_SECONDS",
@@ -65,7 +67,7 @@ def load(
     Args:
         job: a `Job`, or the path of a Python file that defines ``job`` (or of a folder with a ``job.py``).
         settings: parameter -> text, for a file whose ``job`` is a function.
-        model: overrides the job's model; relative to the working directory.
+        model: overrides the job's model: a path relative to the working directory, or a URI.
         home: overrides Scoreline's folder.
         environment: by default the process's own.
 
@@ -84,16 +86,28 @@ def load(
             )
         loaded = Loaded(job, given.parent, given)
     else:
-        file = Path(job).expanduser().absolute()
-        if file.is_dir():
-            file = file / "job.py"
+        file = _file_of(job)
         made = _job_of(import_job_file(file), file, settings or {})
         options = tuple(part for name, text in (settings or {}).items() for part in ("--set", f"{name}={text}"))
         loaded = Loaded(made, file.parent, given or file.parent / HOME, file, options)
     if model is not None:
-        chosen_model = replace(loaded.job, model=Path(model).expanduser().absolute())
+        uri = str(model)
+        chosen_model = replace(loaded.job, model=uri if _URI.match(uri) else Path(model).expanduser().absolute())
         loaded = replace(loaded, job=chosen_model, invocation=(*loaded.invocation, "--model", str(model)))
     return loaded
+
+
+def home_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Path:
+    """Scoreline's folder for a job file, without importing it."""
+    environment = os.environ if environment is None else environment
+    if chosen := environment.get("SCORELINE_HOME"):
+        return Path(chosen).expanduser().absolute()
+    return _file_of(job).parent / HOME
+
+
+def _file_of(job: str | os.PathLike[str]) -> Path:
+    file = Path(job).expanduser().absolute()
+    return file / "job.py" if file.is_dir() else file
 
 
 def import_job_file(file: Path) -> ModuleType:

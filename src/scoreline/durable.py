@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,9 +76,17 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
-def remove_tree(folder: Path) -> None:
-    """Removes a folder with all in it; another process may be doing the same."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_tree(folder: Path, keep: Collection[Path] = ()) -> None:
+    """Removes a folder with all in it, but for some files; another process may be doing the same."""
+    if not any(path.is_relative_to(folder) for path in keep):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for place, _, names in os.walk(folder, topdown=False):
+        for path in (Path(place) / name for name in names):
+            if path not in keep:
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            Path(place).rmdir()
 
 
 def make_folder(folder: Path) -> None:

@@ -73,5 +73,5 @@ class Gates:
         for name, percent in self.null_percent.items():
             nulls = counts.nulls.get(name, 0)
             if nulls > counts.scored * percent / 100:
-                part = 100 * nulls / counts.scored
-                yield f"{name} is null in {nulls:,} of {counts.scored:,} scored rows ({part:.3g} %); at most {percent:g} % may be"
+                part = f"{nulls:,} of {counts.scored:,} scored rows ({100 * nulls / counts.scored:.3g} %)"
+                yield f"{name} is null in {part}; at most {percent:g} % may be"

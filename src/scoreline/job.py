@@ -63,7 +63,7 @@ class Job:
     output: Sequence[Column]
     sinks: Files | Sequence[Files]
     contract: Sequence[Part] = ()
-    gates: Gates = Gates()
+    gates: Gates = field(default_factory=Gates)
     derive: Sequence[Feature] = ()
     filters: Sequence[Filter] = ()
     row_id: str | None = None
@@ -92,13 +92,7 @@ class Job:
                         f"{name} holds {called!r}, a {type(value).__name__}, which is no {_kind_name(kind)}",
                         hint=_MAKERS.get(name),
                     )
-        if not isinstance(self.gates, Gates):
-            raise JobError(f"gates is {self.gates!r}, which is no Gates", hint="write gates=Gates(quarantined_rows=100)")
-        for name in ("fit", "simulate"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise JobError(f"{name} is {getattr(self, name)!r}, which is no function")
-        if not isinstance(self.source, Files):
-            raise JobError(f"source is {self.source!r}, which is no Files")
+        _require_kinds(self)
 
     @property
     def key(self) -> str:
@@ -165,6 +159,16 @@ class Job:
             "model": str(self.model),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
+
+
+def _require_kinds(job: Job) -> None:
+    if not isinstance(job.gates, Gates):
+        raise JobError(f"gates is {job.gates!r}, which is no Gates", hint="write gates=Gates(quarantined_rows=100)")
+    for name in ("fit", "simulate"):
+        if getattr(job, name) is not None and not callable(getattr(job, name)):
+            raise JobError(f"{name} is {getattr(job, name)!r}, which is no function")
+    if not isinstance(job.source, Files):
+        raise JobError(f"source is {job.source!r}, which is no Files")
 
 
 def _listed(name: str, given: object) -> tuple[object, ...]:

@@ -12,20 +12,37 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scoreline import codebase
 from scoreline.abc import Ledger, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.errors import Busy
+from scoreline.errors import Busy, InputInvalid, InputMissing, ScorelineError, Transient
 from scoreline.owner import Owner
 from scoreline.partition import Partition
-from scoreline.record import CANCELLED, PREPARED, PUBLISHED, Claim, Lease, NewRun, RunHandle, RunRecord
+from scoreline.record import (
+    ABANDONED,
+    CANCELLED,
+    FAILED,
+    PREPARED,
+    PUBLISHED,
+    Claim,
+    Holder,
+    Lease,
+    NewRun,
+    RunHandle,
+    RunRecord,
+)
 from scoreline.splits import FileIdentity
 
 _log = logging.getLogger(__name__)
+MISSING, INPUT_CHANGED, OUTPUT_GONE = "missing", "input changed", "output gone"
+FORCED, STALE, CURRENT = "forced", "stale", "current"
 _POLL_SECONDS = 0.1
 _HISTORY = 1_000
+_RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,23 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `why_due` says of a partition.
+
+    Attributes:
+        state: missing, input changed, output gone, forced, stale or current.
+        reason: why it is due, or why it is not.
+        due: whether it is.
+        last: the last publication.
+    """
+
+    state: str
+    reason: str
+    due: bool
+    last: RunRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The answer of `open_run`: a claimed run, or the record of what is current.
 
@@ -92,32 +126,35 @@ def survey(assembly: Assembly, partition: Partition) -> Survey:
     job = assembly.job
     model = assembly.models.resolve(str(job.model))
     files = assembly.source.fingerprint(partition)
-    values = job.path_values | {"model_version": model.version, "model_digest": model.digest[:12]}
-    paths = tuple(sink.template.render(partition, values) for sink in assembly.sinks)
+    paths = paths_of(assembly, partition, model)
     identity = json.dumps([file.fingerprint() for file in files], sort_keys=True)
     return Survey(partition, files, hashlib.sha256(identity.encode()).hexdigest(), model, paths)
 
 
-def why_due(assembly: Assembly, found: Survey, wish: Wish) -> tuple[str | None, str, RunRecord | None]:
-    """Why a partition is due.
+def paths_of(assembly: Assembly, partition: Partition, model: ModelVersion) -> tuple[str, ...]:
+    """The rendered output path of each sink."""
+    values = assembly.job.path_values | {"model_version": model.version, "model_digest": model.digest[:12]}
+    return tuple(sink.template.render(partition, values) for sink in assembly.sinks)
 
-    Returns:
-        (reason or None, what to say when it is not due, the last publication).
-    """
+
+def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
+    """Whether a partition is due, and why."""
     last = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
     if last is None:
-        return "missing", "", None
-    reason = _output_gone(assembly, found, last)
-    if reason is None and last.facts["fingerprint"] != found.fingerprint:
-        reason = "input changed"
-    if reason is None and wish.force:
-        reason = "forced"
+        return Verdict(MISSING, "missing", due=True)
+    gone = _output_gone(assembly, found, last)
+    if gone is not None:
+        return Verdict(OUTPUT_GONE, gone, due=True, last=last)
+    if last.facts["fingerprint"] != found.fingerprint:
+        return Verdict(INPUT_CHANGED, INPUT_CHANGED, due=True, last=last)
     changed = _changed(assembly, found, last)
-    if reason is None and wish.stale:
-        reason = changed or None
+    if wish.force:
+        return Verdict(FORCED, FORCED, due=True, last=last)
+    if changed and wish.stale:
+        return Verdict(STALE, changed, due=True, last=last)
     if changed:
-        return reason, f"stale ({changed}); --stale scores it again", last
-    return reason, "input, model and job are those of the last publication", last
+        return Verdict(STALE, f"stale ({changed}); --stale scores it again", due=False, last=last)
+    return Verdict(CURRENT, "input, model and job are those of the last publication", due=False, last=last)
 
 
 def _output_gone(assembly: Assembly, found: Survey, last: RunRecord) -> str | None:
@@ -134,6 +171,21 @@ def _changed(assembly: Assembly, found: Survey, last: RunRecord) -> str:
     model = last.facts["model"]["digest"] != found.model.digest
     job = last.facts["scoring_digest"] != assembly.job.scoring_digest
     return " and ".join(["model changed"] * model + ["job changed"] * job)
+
+
+def last_telling(ledger: Ledger, job: str, slug: str) -> RunRecord | None:
+    """The newest run of a partition that came to something: published, refused, failed, cancelled, or going on."""
+    return next((run for run in ledger.runs(job, slug, limit=_RECENT) if not is_quiet(run)), None)
+
+
+def is_quiet(run: RunRecord) -> bool:
+    """Whether a run came to nothing without an error (overtaken, or taken over): it says nothing where others do."""
+    return run.state == ABANDONED or (run.state == CANCELLED and "error" not in run.facts)
+
+
+def living(holder: Holder | None) -> bool:
+    """Whether somebody works on the partition, as far as this host can tell."""
+    return holder is not None and not (holder.owner is not None and holder.owner.is_dead())
 
 
 def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:
@@ -167,13 +219,13 @@ def open_run(
     while True:
         waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
         # Healing needs neither input nor model, which may be gone by now.
-        found = None if waiting else survey(assembly, partition)
+        found = None if waiting else _survey_or_record(assembly, partition)
         reason, last = "prepared and not published", None
         if found is not None:
-            due, calm, last = why_due(assembly, found, wish)
-            if due is None:
-                return Opened(None, calm, last, tuple(healed))
-            reason = due
+            verdict = why_due(assembly, found, wish)
+            reason, last = verdict.reason, verdict.last
+            if not verdict.due:
+                return Opened(None, reason, last, tuple(healed))
         claim = _claim(assembly, partition, found, reason, deadline)
         if claim is None:
             continue
@@ -186,6 +238,44 @@ def open_run(
             assembly.ledger.record(claim.handle, CANCELLED)
             continue
         return Opened(claim.handle, reason, None, tuple(healed))
+
+
+def _survey_or_record(assembly: Assembly, partition: Partition) -> Survey:
+    try:
+        return survey(assembly, partition)
+    except (InputMissing, InputInvalid) as error:
+        # A ledger that cannot be written must not hide what happened.
+        with suppress(ScorelineError):
+            _record_failure(assembly, partition, error)
+        raise
+
+
+def _record_failure(assembly: Assembly, partition: Partition, error: ScorelineError) -> None:
+    """Keeps what stopped a run before it was opened: once, and never while somebody else holds the partition."""
+    key, told = assembly.job.key, error_facts(error)
+    last = last_telling(assembly.ledger, key, partition.slug)
+    again = last is not None and last.state == FAILED and last.facts.get("error", {}).get("message") == told["message"]
+    if again or living(assembly.ledger.holder(key, partition.slug)):
+        return
+    claim = _claim(assembly, partition, None, "its input was looked for", deadline=0.0)
+    if claim is None:
+        return
+    if claim.prepared is not None:
+        # Prepared since this process looked: it is not this failure's business, and is published by the next claim.
+        assembly.ledger.renew(claim.handle, Lease(0.0, None))
+    else:
+        assembly.ledger.record(claim.handle, FAILED, {"error": told, "invocation": list(assembly.invocation)})
+
+
+def error_facts(error: BaseException) -> dict[str, Any]:
+    """What the ledger keeps of an error: type, message, hint, and whether a retry may help."""
+    cancelled = isinstance(error, KeyboardInterrupt)
+    return {
+        "type": type(error).__name__,
+        "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
+        "hint": getattr(error, "hint", None),
+        "retry": cancelled or isinstance(error, Transient | OSError),
+    }
 
 
 def _overtaken(assembly: Assembly, found: Survey, last: RunRecord | None) -> bool:
@@ -240,6 +330,7 @@ def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str
     return {
         "scored_at": scored_at,
         "invocation": list(assembly.invocation),
+        "code": codebase.facts(assembly.job_file),
         "paths": list(found.paths),
         "files": [asdict(file) for file in found.files],
         "fingerprint": found.fingerprint,

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.casts import exactly
+from scoreline.casts import converted
 from scoreline.errors import InputInvalid, JobError
 from scoreline.features import canonical
 
@@ -31,7 +31,7 @@ class Column:
 
     Attributes:
         name: its name in the published data.
-        dtype: its Polars type; values that do not fit exactly fail the run.
+        dtype: its Polars type; rows whose value does not fit exactly are rejected.
         expr: where its values come from.
         volatile: differs between runs of the same input; left out of the content digest.
         as_read: takes its value from the rows as they were before any output column, also where one has that name.
@@ -101,18 +101,23 @@ def scored_at(name: str = "prediction_timestamp") -> Column:
     return Column(name, UTC_INSTANT, pl.col(SCORED_AT), volatile=True)
 
 
-def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
-    """The declared columns of ``frame``, in order, in exactly their types.
+def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+    """The declared columns of ``frame``, in order, in their types.
 
     Args:
         frame: (rows, input columns + derived features + the given columns of `GIVEN`).
         columns: the output declaration.
 
+    Returns:
+        (rows, columns), and reason -> mask of the rows where a value does not fit its declared type; what the columns
+        hold there is not to be used.
+
     Raises:
-        LossyCast: a value does not fit its declared type.
+        LossyCast: no value of an expression's type can be of the declared one.
         InputInvalid: an expression cannot be evaluated on these types.
     """
     made: dict[str, pl.Series] = {}
+    broken: dict[str, pl.Series] = {}
     rows = frame
     for column in columns:
         try:
@@ -123,6 +128,8 @@ def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
             values = values.new_from_index(0, frame.height)
         if values.len() != frame.height:
             raise InputInvalid(f"output column {column.name!r} makes {values.len()} values of {frame.height} rows")
-        made[column.name] = exactly(values, column.dtype)
+        made[column.name], unfit = converted(values, column.dtype)
+        if unfit is not None:
+            broken[f"output:{column.name}:not {column.dtype}"] = unfit
         frame = frame.with_columns(made[column.name])
-    return pl.DataFrame(list(made.values()))
+    return pl.DataFrame(list(made.values())), broken

@@ -13,12 +13,24 @@ from typing import Any
 import polars as pl
 
 from scoreline.abc import Model, Parity, Source
+from scoreline.contract import Rule
 from scoreline.errors import JobError, NotRowWise
 from scoreline.expressions import beyond_own_row, wrapping_part
 from scoreline.job import Job
-from scoreline.output import GIVEN, PREDICTION, SCORED_AT, UTC_INSTANT
+from scoreline.output import GIVEN, PREDICTION, SCORED_AT, UTC_INSTANT, shape
+from scoreline.rejects import Rejects
 from scoreline.rowwise import require_row_wise
-from scoreline.score import Constants, derived, keep, model_inputs, numbered, predict_rows, shape_rows, with_given
+from scoreline.score import (
+    Constants,
+    admitted,
+    derived,
+    keep,
+    kept_contract,
+    model_inputs,
+    numbered,
+    predict_rows,
+    with_given,
+)
 from scoreline.splits import Split
 
 SAMPLE_ROWS = 1_000
@@ -59,8 +71,13 @@ def _expressions(job: Job) -> Iterator[tuple[str, pl.Expr]]:
     for feature in (*job.derive, *job.features):
         if feature.expr is not None:
             yield feature.name, feature.expr
+    yield from ((f"rule {name}", holds) for name, holds in _rules(job).items())
     yield from ((f"filter {rule.name}", rule.keep) for rule in job.filters)
     yield from ((column.name, column.expr) for column in job.output)
+
+
+def _rules(job: Job) -> dict[str, pl.Expr]:
+    return {part.name: part.holds for part in job.contract if isinstance(part, Rule) and part.holds is not None}
 
 
 def _require_own_row(job: Job) -> None:
@@ -74,10 +91,10 @@ def _require_own_row(job: Job) -> None:
             )
 
 
-def _require_wide(job: Job, none: pl.DataFrame, split: Split) -> None:
+def _require_wide(job: Job, none: pl.DataFrame, constants: Constants) -> None:
     """Refuses arithmetic that can wrap, for the types of these rows; ``none`` is the sample without its rows."""
-    kept, _ = keep(derived(none, job.derive, split), job.filters, split)
-    inputs, ready = model_inputs(kept, job.features, split)
+    kept, _ = admitted(job, none, constants.partition, Rejects())
+    inputs, ready = model_inputs(kept, job.features, Rejects())
     made = {column.name: column.dtype for column in job.output}
     given = {name: pl.String() for name in GIVEN} | {PREDICTION: pl.Float64(), SCORED_AT: UTC_INSTANT}
     schema: dict[str, pl.DataType] = made | given | dict(inputs.schema) | dict(ready.schema)
@@ -96,8 +113,8 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     Args:
         job: the declaration.
         model: the original.
-        sample: (rows, input columns), the first of the partition; `SAMPLE_ROWS` of them are tried, and as many of
-            those that the filters keep.
+        sample: (rows, input columns), the first of the partition; `SAMPLE_ROWS` of those that keep the contract are
+            tried, and as many of those that the filters keep.
         split: where they come from.
         constants: of the run.
 
@@ -107,27 +124,34 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
     """
     rows = numbered(sample, 0)
     _require_own_row(job)
-    _require_wide(job, rows.clear(), split)
+    _require_wide(job, rows.clear(), constants)
+    good, _ = kept_contract(rows, job.contract, constants.partition, Rejects())
+    # What a derived value cannot be made of is rejected in scoring; here it would change the rows' company.
+    sure = derived(good, job.derive, Rejects()).select(good.columns)
 
     def before_filters(frame: pl.DataFrame) -> pl.DataFrame:
+        rules = [holds.alias(f"rule {name}") for name, holds in _rules(job).items()]
         made = [pl.col(feature.name) for feature in job.derive]
-        rules = [rule.keep.alias(f"filter {rule.name}") for rule in job.filters]
-        return derived(frame, job.derive, split).select(made + rules)
+        filters = [rule.keep.alias(f"filter {rule.name}") for rule in job.filters]
+        ready = derived(frame, job.derive, Rejects())
+        return pl.concat([frame.select(rules), ready.select(made + filters)], how="horizontal")
 
-    require_row_wise(before_filters, rows.head(SAMPLE_ROWS))
-    kept = keep(derived(rows, job.derive, split), job.filters, split)[0].head(SAMPLE_ROWS)
+    require_row_wise(before_filters, sure.head(SAMPLE_ROWS))
+    kept = keep(derived(sure, job.derive, Rejects()), job.filters, Rejects())[0].head(SAMPLE_ROWS)
     if not kept.height:
         return Evidence(0, None)
+    inputs, ready = model_inputs(kept, job.features, Rejects())
 
     def features(frame: pl.DataFrame) -> pl.DataFrame:
-        return model_inputs(frame, job.features, split)[0]
+        return model_inputs(frame, job.features, Rejects())[0]
 
-    require_row_wise(features, kept)
-    inputs, ready = model_inputs(kept, job.features, split)
+    require_row_wise(features, ready.select(kept.columns))
     # Predictions are made once: their last bits may depend on how many rows a model sees at a time.
-    predictions = predict_rows(model, inputs, ready, split).values
-    given = with_given(job, ready, predictions, constants, split)
-    require_row_wise(lambda frame: shape_rows(job, frame, split), given)
+    inputs, ready, predictions = predict_rows(model, inputs, ready, Rejects())
+    if not ready.height:
+        return Evidence(0, None)
+    given = with_given(job, ready, predictions.values, constants, split, Rejects())
+    require_row_wise(lambda frame: shape(frame, job.output)[0], given)
     candidate = model.accelerated()
     parity = model.parity(candidate, inputs.select(model.inputs)) if candidate else None
     return Evidence(kept.height, parity)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scoreline.errors import NotReleasable
 from scoreline.owner import Owner
 
 RUNNING, PREPARED, PUBLISHED = "running", "prepared", "published"
@@ -131,6 +133,30 @@ class RunRecord:
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
         return asdict(self)
+
+
+def releasable(asked: Sequence[RunRecord], runs: Sequence[RunRecord]) -> RunRecord:
+    """The refused run that was asked for, if it may still be published.
+
+    Args:
+        asked: the run, or nothing.
+        runs: runs of its partition.
+
+    Raises:
+        NotReleasable: there is no such run, it is not refused, or its slot was published anew since.
+    """
+    if not asked:
+        raise NotReleasable("the ledger knows no such run of this partition")
+    run = asked[0]
+    if run.state != REFUSED:
+        raise NotReleasable(f"run {run.run_id} is {run.state}; only refused runs can be released")
+    for other in runs:
+        if other.state == PUBLISHED and other.token > run.token and other.facts.get("paths") == run.facts.get("paths"):
+            raise NotReleasable(
+                f"the slot has moved on: run {other.run_id} was published after run {run.run_id} was refused",
+                hint="score the partition again with wider gates, if this older content is wanted",
+            )
+    return run
 
 
 @dataclass(frozen=True, slots=True)

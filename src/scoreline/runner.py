@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
-from scoreline import crashpoints, durable
+from scoreline import crashpoints, durable, quarantine
 from scoreline.abc import ModelFile
 from scoreline.assembly import Assembly
 from scoreline.errors import (
@@ -25,6 +25,7 @@ from scoreline.errors import (
     LeaseLost,
     LedgerFailed,
     OutputForeign,
+    Refused,
     ScorelineError,
     StagingLost,
     Transient,
@@ -37,10 +38,23 @@ from scoreline.opening import Opened, Wish, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, examine, first_rows
-from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease, NewRun, RunHandle, RunRecord
+from scoreline.record import (
+    CANCELLED,
+    FAILED,
+    PREPARED,
+    PUBLISHED,
+    REFUSED,
+    RUNNING,
+    Lease,
+    NewRun,
+    Prepared,
+    RunHandle,
+    RunRecord,
+)
 from scoreline.report import Counts, RunReport, SplitReport, total
 from scoreline.score import Constants, ScoreSplit, empty_output, score_rows
 from scoreline.splits import Split
+from scoreline.vetting import vet
 from scoreline.work import Work, clean, provenance_of, record_of, reports_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
@@ -82,7 +96,8 @@ def _tidy(assembly: Assembly, partition: Partition) -> None:
     except Busy:
         return  # somebody works on it again, and will tidy up
     if claim.prepared is None:
-        clean(assembly, work_of(assembly, claim.handle))
+        if "paths" in new.facts:  # else it died before it knew what to score, and has left nothing
+            clean(assembly, work_of(assembly, claim.handle))
         assembly.ledger.record(claim.handle, CANCELLED)
 
 
@@ -98,7 +113,7 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
     stagings(assembly, work)
     model_file = assembly.models.fetch(work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
-    evidence, about = _preflight(assembly, work, model_file, splits)
+    evidence, about, vetted = _preflight(assembly, work, model_file, splits)
     kept = durable.read_json(work.plan_path)
     if kept is not None:
         splits = [Split.from_dict(form) for form in kept["splits"]]
@@ -106,7 +121,7 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
         work.plan_path, {"splits": [split.to_dict() for split in splits], "accelerate": evidence.accelerate}
     )
     crashpoints.reach("plan.written")
-    notes = _notes(about, evidence)
+    notes = [*vetted, *_notes(about, evidence)]
     for note in notes:
         _log.warning("%s", note)
     model = work.record.facts["model"] | about
@@ -140,10 +155,11 @@ def score_split(assembly: Assembly, handle: RunHandle, split: Split) -> SplitRep
 
 
 def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
-    """Checks that no row was lost, joins the parts, and records the run as ready to be published.
+    """Checks that no row was lost, shows the rejected rows, joins the parts, and asks the gates.
 
     Raises:
         ConservationBroken: rows in are not rows scored, filtered or quarantined.
+        Refused: a gate says no; what was staged is kept for ``release``.
         StagingLost: a split was not scored, or its parts are gone.
         LeaseLost: another run has taken over.
     """
@@ -152,6 +168,53 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
     reports = reports_of(work)
     counts = total(reports)
     counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
+    facts = {"counts": asdict(counts), "quarantine": _quarantined(assembly, handle, reports, counts)}
+    prepared = _joined(assembly, work, reports, counts)
+    refusals = assembly.job.gates.refusals(counts)
+    if refusals:
+        _refuse(assembly, work, prepared, facts | {"refusals": refusals})
+    assembly.ledger.record(handle, PREPARED, facts, prepared)
+    crashpoints.reach("prepare.recorded")
+    assembly.notify("prepared", handle)
+    return counts
+
+
+def _quarantined(
+    assembly: Assembly, handle: RunHandle, reports: Sequence[SplitReport], counts: Counts
+) -> dict[str, Any] | None:
+    receipts = [receipt for report in reports for receipt in report.quarantine]
+    if sum(receipt.rows for receipt in receipts) != counts.quarantined:
+        raise ConservationBroken(f"{counts.quarantined} rows were quarantined, but other rows are set aside")
+    if not receipts:
+        return None
+    made = quarantine.publish(assembly.home, handle, receipts)
+    crashpoints.reach("prepare.quarantined")
+    return made
+
+
+def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dict[str, Any]) -> NoReturn:
+    record = work.record
+    # While the lease is held; a crash from here on leaves an abandoned run, which the next one does again.
+    clean(assembly, work, moved_on=True, keep=[made.staged for made in prepared])
+    crashpoints.reach("prepare.refused")
+    assembly.ledger.record(
+        RunHandle(record.run_id, record.token, record.job, record.partition), REFUSED, facts, prepared
+    )
+    at = facts["quarantine"]["path"] if facts["quarantine"] else None
+    release = assembly.release_command(record.run_id)
+    raise Refused(
+        f"{record.job} {record.partition} is scored and not published: {'; '.join(facts['refusals'])}"
+        + (f". The rows and their reasons: {at}" if at else ""),
+        hint=f"mend the input, or widen the job's gates; to publish it as it is: {release}",
+        run_id=record.run_id,
+        refusals=facts["refusals"],
+        counts=facts["counts"],
+        quarantine=at,
+    )
+
+
+def _joined(assembly: Assembly, work: Work, reports: Sequence[SplitReport], counts: Counts) -> list[Prepared]:
+    """Each sink's content, staged as a whole."""
     provenance = provenance_of(assembly, work, counts)
     prepared = []
     for position, (sink, staging) in enumerate(zip(assembly.sinks, stagings(assembly, work), strict=True)):
@@ -165,10 +228,7 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
                 f"{counts.scored} rows were scored, {written} written, and {made.rows} are staged for {made.target}"
             )
         prepared.append(made)
-    assembly.ledger.record(handle, PREPARED, {"counts": asdict(counts)}, prepared)
-    crashpoints.reach("prepare.recorded")
-    assembly.notify("prepared", handle)
-    return counts
+    return prepared
 
 
 def publish(assembly: Assembly, handle: RunHandle) -> None:
@@ -193,7 +253,7 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
             assembly.ledger.record(handle, FAILED, {"error": _error_facts(error)})
             raise
         heartbeat.renew()
-        clean(assembly, work)
+        clean(assembly, work, moved_on=True)
         crashpoints.reach("publish.cleaned")
         assembly.ledger.record(handle, PUBLISHED)
     crashpoints.reach("publish.recorded")
@@ -240,26 +300,66 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _C
     return report
 
 
-def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.DataFrame, Counts]:
+def release(assembly: Assembly, refused: RunRecord) -> RunReport:
+    """Publishes a refused run as it is, unless its slot was published anew since.
+
+    Raises:
+        NotReleasable: it is not refused, or the slot has moved on.
+        Busy: another run holds the partition.
+        StagingLost: what was staged is gone.
+    """
+    clock = _Clock()
+    new = NewRun(f"{refused.run_id}-release", refused.job, refused.partition, "release", releases=refused.run_id)
+    while True:
+        claim = assembly.ledger.claim(
+            new, Lease(assembly.limits.lease, Owner.current()), _dead_holder(assembly, refused)
+        )
+        if claim.handle.run_id == refused.run_id:
+            break
+        _heal(assembly, claim.handle)
+    try:
+        publish(assembly, claim.handle)
+    except StagingLost as error:
+        with suppress(ScorelineError, OSError):
+            assembly.ledger.record(claim.handle, FAILED, {"error": _error_facts(error)})
+        raise
+    report = _report(record_of(assembly, claim.handle), PUBLISHED, "released", clock, [])
+    close(assembly, claim.handle, report)
+    return report
+
+
+def _dead_holder(assembly: Assembly, run: RunRecord) -> int | None:
+    """Token of a claim whose process has died."""
+    holder = assembly.ledger.holder(run.job, run.partition)
+    dead = holder is not None and holder.owner is not None and holder.owner.is_dead()
+    return holder.token if holder is not None and dead else None
+
+
+def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
     """Scores the first ``limit`` input rows with the model itself; claims, writes and publishes nothing.
 
     Returns:
-        (output columns of the rows that were kept, where the rows went).
+        (output columns of the scored rows, rejected rows with their reasons, where the rows went).
     """
     require_sound(assembly.job)
     found = survey(assembly, partition)
-    model = assembly.models.fetch(found.model).load([feature.name for feature in assembly.job.features])
-    constants = Constants(partition.slug, "preview", found.model.version, assembly.now())
-    frames, counts = [empty_output(assembly.job)], Counts()
+    model_file = assembly.models.fetch(found.model)
+    model = model_file.load([feature.name for feature in assembly.job.features])
+    vet(assembly.job, model_file, model, assembly.accept_version)
+    constants = Constants(partition, "preview", found.model.version, assembly.now())
+    frames, rejected, counts = [empty_output(assembly.job)], [pl.DataFrame()], Counts()
     for split in assembly.source.splits(found.files, 1):
         for batch in assembly.source.read(split, assembly.job.input_columns):
             rows = batch.frame.head(limit - counts.rows_in)
-            frame, own = score_rows(assembly.job, model, rows, constants, split, batch.first_row)
-            frames.append(frame)
-            counts += own
+            scored = score_rows(assembly.job, model, rows, constants, split, batch.first_row)
+            frames.append(scored.frame)
+            rejected.append(scored.rejected)
+            counts += scored.counts
             if counts.rows_in >= limit:
-                return pl.concat(frames), counts
-    return pl.concat(frames), counts
+                break
+        if counts.rows_in >= limit:
+            break
+    return pl.concat(frames), pl.concat(rejected, how="diagonal_relaxed"), counts
 
 
 def _until_prepared(assembly: Assembly, handle: RunHandle, clock: _Clock) -> None:
@@ -319,12 +419,13 @@ def _heal(assembly: Assembly, handle: RunHandle) -> None:
 
 def _preflight(
     assembly: Assembly, work: Work, model_file: ModelFile, splits: Sequence[Split]
-) -> tuple[Evidence, dict[str, Any]]:
+) -> tuple[Evidence, dict[str, Any], list[str]]:
     model = model_file.load([feature.name for feature in assembly.job.features])
+    notes = vet(assembly.job, model_file, model, assembly.accept_version)
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
-        return Evidence(0, None), model.describe()
-    return examine(assembly.job, model, sample, splits[0], work.constants), model.describe()
+        return Evidence(0, None), model.describe(), notes
+    return examine(assembly.job, model, sample, splits[0], work.constants), model.describe(), notes
 
 
 def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
@@ -375,6 +476,7 @@ def _report(record: RunRecord, state: str, reason: str, clock: _Clock, notes: li
         rows_per_second=round(counts.rows_in / (seconds - clock.seconds.get("open", 0.0)), 1)
         if state == PUBLISHED
         else 0.0,
+        quarantine=(record.facts.get("quarantine") or {}).get("path"),
         notes=(*notes, *record.facts.get("notes", ())),
     )
 
@@ -386,6 +488,7 @@ __all__ = [
     "prepare",
     "preview",
     "publish",
+    "release",
     "run",
     "score_split",
     "split_task",

@@ -1,4 +1,4 @@
-"""Scoring a split: read -> filters -> features -> predict -> shape -> write, in one worker, one unit at a time.
+"""Scoring a split: read -> contract -> filters -> features -> predict -> shape -> write, one unit at a time.
 
 `ScoreSplit` is all that a worker needs; it pickles, and only a small report comes back. It must not know the ledger,
 the engine, or which partition comes next.
@@ -6,9 +6,10 @@ the engine, or which partition comes next.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +18,19 @@ import polars as pl
 
 from scoreline import crashpoints, durable
 from scoreline.abc import Model, ModelFile, Predictions, Sink, Source, Staging
-from scoreline.errors import InputInvalid, LossyCast, ModelFailed, ModelInvalid, RowsUnscorable
+from scoreline.contract import Part, judge
+from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid
+from scoreline.expressions import nan_as_null
 from scoreline.features import Feature, Schema, category
 from scoreline.filters import Filter
 from scoreline.job import Job
 from scoreline.output import MODEL_VERSION, PARTITION, PREDICTION, ROW_ID, RUN_ID, SCORED_AT, UTC_INSTANT, shape
+from scoreline.partition import Partition
+from scoreline.rejects import ROW, Rejects
 from scoreline.report import Counts, Receipt, SplitReport
 from scoreline.splits import Split
 
-_ROW = "scoreline.row"
+_FEATURE = "scoreline.feature."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,13 @@ class Constants:
     """What is the same for all rows of a run.
 
     Attributes:
-        slug: of the partition.
+        partition: that is scored.
         run_id: of the run.
         model_version: as output columns call it.
         scored_at: when the run began, aware.
     """
 
-    slug: str
+    partition: Partition
     run_id: str
     model_version: str
     scored_at: datetime
@@ -80,19 +85,22 @@ class ScoreSplit:
         if kept is not None:
             return kept
         model = self._load()
-        counts, receipts, spent = Counts(), [], Counter[str]()
+        counts, receipts, rejected, spent = Counts(), [], [], Counter[str]()
         started = time.perf_counter()
         for number, batch in enumerate(self.source.read(split, self.job.input_columns)):
             spent["read"] += time.perf_counter() - started  # type: ignore[assignment]
-            frame, own = score_rows(self.job, model, batch.frame, self.constants, split, batch.first_row, spent)
-            counts += own
+            scored = score_rows(self.job, model, batch.frame, self.constants, split, batch.first_row, spent)
+            counts += scored.counts
             started = time.perf_counter()
-            if frame.height:
-                receipts += self._write(f"{split.index:06d}-{number:06d}", frame)
+            key = f"{split.index:06d}-{number:06d}"
+            if scored.frame.height:
+                receipts += self._write(key, scored.frame)
+            if scored.rejected.height:
+                rejected.append(self._set_aside(key, scored.rejected))
             spent["write"] += time.perf_counter() - started  # type: ignore[assignment]
             started = time.perf_counter()
         counts.require_conserved(split.rows, f"split {split.index} of {split.file.path}")
-        report = SplitReport(split.index, counts, tuple(receipts), dict(spent))
+        report = SplitReport(split.index, counts, tuple(receipts), dict(spent), tuple(rejected))
         # The plan made the folder; if it is gone, so is the lease, and nothing may be left behind here.
         form = {"split": split.to_dict(), "report": report.to_dict()}
         durable.write_json(self._receipt_path(split), form, parents=False)
@@ -103,6 +111,12 @@ class ScoreSplit:
         written = [sink.write(staging, key, frame) for sink, staging in zip(self.sinks, self.stagings, strict=True)]
         crashpoints.reach("split.part_written")
         return written
+
+    def _set_aside(self, key: str, rejected: pl.DataFrame) -> Receipt:
+        path = self.receipts / f"rejected-{key}.part"
+        with durable.written(path, durable=False) as handle:
+            rejected.write_parquet(handle)
+        return Receipt(-1, str(path), rejected.height, path.stat().st_size, durable.sha256_of(path))
 
     def _load(self) -> Model:
         model = self.model.load([feature.name for feature in self.job.features])
@@ -122,13 +136,28 @@ class ScoreSplit:
         if form is None or Split.from_dict(form["split"]) != split:
             return None
         report = SplitReport.from_dict(form["report"] | {"resumed": True})
-        intact = all(_is_intact(receipt) for receipt in report.receipts)
+        intact = all(_is_intact(receipt) for receipt in (*report.receipts, *report.quarantine))
         return report if intact else None
 
 
 def _is_intact(receipt: Receipt) -> bool:
     path = Path(receipt.path)
     return path.is_file() and path.stat().st_size == receipt.size and durable.sha256_of(path) == receipt.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What became of some rows.
+
+    Attributes:
+        frame: (scored rows, declared output columns).
+        rejected: (rejected rows, input columns as read + reasons, file and row number).
+        counts: where all rows went.
+    """
+
+    frame: pl.DataFrame
+    rejected: pl.DataFrame
+    counts: Counts
 
 
 def score_rows(
@@ -139,7 +168,7 @@ def score_rows(
     split: Split,
     first_row: int,
     spent: Counter[str] | None = None,
-) -> tuple[pl.DataFrame, Counts]:
+) -> Scored:
     """Scores rows of one file.
 
     Args:
@@ -151,109 +180,185 @@ def score_rows(
         first_row: row number of the first one in its file.
         spent: stage -> seconds, added to.
 
+    Raises:
+        ScorelineError: an expression, the model or a declared type does not fit the input's types.
+    """
+    clock = _Laps(spent)
+    raw, rejects = numbered(frame, first_row), Rejects()
+    ready, counts = admitted(job, raw, constants.partition, rejects)
+    inputs, ready = model_inputs(ready, job.features, rejects)
+    clock.lap("features")
+    if ready.height:
+        inputs, ready, predictions = predict_rows(model, inputs, ready, rejects)
+        clock.lap("predict")
+        shaped = shape_rows(job, with_given(job, ready, predictions.values, constants, split, rejects), rejects)
+        unseen = predictions.unseen
+    else:
+        shaped, unseen = empty_output(job), {}
+    rejected = rejects.rows(raw, split.file.path)
+    clock.lap("shape")
+    counts += Counts(0, shaped.height, {}, rejected.height, rejects.reasons, {}, unseen, nulls_in(job, shaped))
+    return Scored(shaped, rejected, counts)
+
+
+class _Laps:
+    """Adds up the seconds of the stages."""
+
+    def __init__(self, spent: Counter[str] | None) -> None:
+        self._spent = Counter() if spent is None else spent
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._spent[stage] += now - self._last  # type: ignore[assignment]
+        self._last = now
+
+
+def admitted(job: Job, raw: pl.DataFrame, partition: Partition, rejects: Rejects) -> tuple[pl.DataFrame, Counts]:
+    """The rows that keep the contract and pass the filters, with the derived values; training takes them too.
+
+    Args:
+        job: the declaration.
+        raw: (rows, input columns) with their numbers.
+        partition: that they belong to.
+        rejects: takes the rows that break the contract or that a filter cannot decide.
+
     Returns:
-        The declared output columns of the rows that were kept, and where all rows went.
+        The rows, and counts of rows in, filtered and warned about.
+    """
+    good, warnings = kept_contract(raw, job.contract, partition, rejects)
+    frame, filtered = keep(derived(good, job.derive, rejects), job.filters, rejects)
+    return frame, Counts(raw.height, 0, filtered, warnings=warnings)
+
+
+def kept_contract(
+    frame: pl.DataFrame, contract: Sequence[Part], partition: Partition, rejects: Rejects
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows that keep the contract, in its types, and how many of them break a warn-only rule.
 
     Raises:
-        RowsUnscorable: a row can neither be scored nor filtered.
-        ScorelineError: an expression, the model or a declared type does not fit the rows.
+        InputInvalid: a column has a type that no value of it could survive.
     """
-    spent = Counter() if spent is None else spent
-    started = time.perf_counter()
-    rows_in = frame.height
-    frame = numbered(frame, first_row)
-    frame, filtered = keep(derived(frame, job.derive, split), job.filters, split)
-    inputs, frame = model_inputs(frame, job.features, split)
-    spent["features"] += time.perf_counter() - started  # type: ignore[assignment]
-    if not frame.height:
-        return empty_output(job), Counts(rows_in, 0, filtered)
-    started = time.perf_counter()
-    predictions = predict_rows(model, inputs, frame, split)
-    spent["predict"] += time.perf_counter() - started  # type: ignore[assignment]
-    started = time.perf_counter()
-    shaped = shape_rows(job, with_given(job, frame, predictions.values, constants, split), split)
-    spent["shape"] += time.perf_counter() - started  # type: ignore[assignment]
-    return shaped, Counts(rows_in, shaped.height, filtered, {}, predictions.unseen)
+    if not contract:
+        return frame, {}
+    verdict = judge(contract, frame, partition)
+    good = rejects.take(verdict.good, verdict.broken)
+    warned = {name: pl.DataFrame({ROW: frame[ROW].filter(mask)}) for name, mask in verdict.warnings.items()}
+    counts = {name: rows.join(good, on=ROW, how="semi").height for name, rows in warned.items()}
+    return good, {name: count for name, count in counts.items() if count}
 
 
-def predict_rows(model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, split: Split) -> Predictions:
+def predict_rows(
+    model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, rejects: Rejects
+) -> tuple[pl.DataFrame, pl.DataFrame, Predictions]:
     """Predictions for (rows, features); ``frame`` has the same rows with their numbers.
 
+    Where the model raises, the rows whose features are infinite, missing or never seen are suspected; they are rejected
+    if the model can do without them. So are rows whose prediction is missing, infinite or not a number.
+
+    Returns:
+        (rows, features), the frame and the predictions of the rows that are left.
+
     Raises:
-        ModelFailed: the model raised, or a prediction is missing, infinite or not a number; names the first such row.
+        ModelFailed: the model raised, and no suspect explains it.
     """
+    inputs, frame, predictions = _predicted(model, inputs, frame, rejects)
+    values = predictions.values
+    if values.len() != frame.height:
+        raise ModelInvalid(f"the model made {values.len()} predictions for {frame.height} rows")
+    nothing = ~values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_null()
+    if not nothing.any():
+        return inputs, frame, predictions
+    left = rejects.take(frame, {"prediction:not finite": nothing})
+    return inputs.filter(~nothing), left, Predictions(values.filter(~nothing), predictions.unseen)
+
+
+def _predicted(
+    model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, rejects: Rejects
+) -> tuple[pl.DataFrame, pl.DataFrame, Predictions]:
+    wanted = inputs.select(model.inputs)
     try:
-        predictions = model.predict(inputs.select(model.inputs))
+        return inputs, frame, model.predict(wanted)
     except ModelFailed as error:
-        suspects = [inputs[name] for name in model.inputs if inputs.schema[name].is_numeric()]
-        broken = _not_finite(suspects, frame)
-        if not broken.len():
-            raise
-        what = f"{error.message}; {broken.len()} rows have a missing, infinite or not-a-number feature"
-        raise _failed_on(broken, what, split) from error
-    broken = _not_finite([predictions.values], frame)
-    if broken.len():
-        raise _failed_on(broken, f"the model predicts nothing finite for {broken.len()} rows", split)
-    return predictions
+        for suspects in _suspicions(wanted, error):
+            clear = ~pl.select(pl.any_horizontal(list(suspects.values()))).to_series()
+            try:
+                none = Predictions(pl.Series(dtype=pl.Float64))
+                predictions = model.predict(wanted.filter(clear)) if clear.any() else none
+            except ModelFailed:
+                continue
+            return inputs.filter(clear), rejects.take(frame, suspects), predictions
+        raise
 
 
-def _failed_on(rows: pl.Series, what: str, split: Split) -> ModelFailed:
-    return ModelFailed(
-        f"{what}, the first is row {rows[0]} of {split.file.path} (counted from 0)",
-        hint="leave such rows out by a filter, or train a model that reads missing values",
-        rows=rows.len(),
-        first=rows[0],
-    )
+def _suspicions(inputs: pl.DataFrame, error: ModelFailed) -> Iterator[dict[str, pl.Series]]:
+    """Reason -> mask of rows on which a model may have failed, the smallest explanations first."""
+    kinds = [_infinite(inputs), _missing(inputs, numbers=True), _missing(inputs, numbers=False), _unseen(inputs, error)]
+    groups = [{reason: mask for reason, mask in group.items() if mask.any()} for group in kinds]
+    there = [group for group in groups if group]
+    for size in range(1, len(there) + 1):
+        for chosen in itertools.combinations(there, size):
+            yield {reason: mask for group in chosen for reason, mask in group.items()}
 
 
-def _not_finite(columns: Sequence[pl.Series], frame: pl.DataFrame) -> pl.Series:
-    """Numbers of the rows where some of these values is null, infinite or not a number."""
-    finite = [
-        values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_not_null()
-        for values in columns
-        if values.len() == frame.height
-    ]
-    return frame[_ROW].filter(~pl.select(pl.all_horizontal(finite)).to_series()) if finite else frame[_ROW].clear()
+def _infinite(inputs: pl.DataFrame) -> dict[str, pl.Series]:
+    floats = [values for values in inputs if values.dtype.is_float()]
+    return {f"feature:{values.name}:infinite": values.is_infinite().fill_null(value=False) for values in floats}
 
 
-def shape_rows(job: Job, frame: pl.DataFrame, split: Split) -> pl.DataFrame:
-    """The declared output columns of rows with their numbers; see `scoreline.output.shape`.
+def _missing(inputs: pl.DataFrame, *, numbers: bool) -> dict[str, pl.Series]:
+    # Models that take a missing category often take no missing number, and the other way round.
+    found = {}
+    for values in inputs:
+        if values.dtype.is_numeric() is numbers:
+            found[f"feature:{values.name}:null"] = values.is_null()
+        if numbers and values.dtype.is_float():
+            found[f"feature:{values.name}:nan"] = values.is_nan().fill_null(value=False)
+    return found
 
-    Raises:
-        LossyCast: a value does not fit its declared type; names its row.
-    """
-    try:
-        return shape(frame, job.output)
-    except LossyCast as error:
-        if "first" not in error.facts:
-            raise
-        row = frame[_ROW][error.facts["first"]]
-        raise LossyCast(
-            f"{error.message}, in row {row} of {split.file.path} (counted from 0)",
-            hint=error.hint,
-            rows=error.facts["rows"],
-            first=row,
-        ) from error
+
+def _unseen(inputs: pl.DataFrame, error: ModelFailed) -> dict[str, pl.Series]:
+    rows = pl.int_range(inputs.height, eager=True)
+    return {
+        f"feature:{name}:never seen": rows.is_in(pl.Series(positions, dtype=pl.Int64).implode())
+        for name, positions in error.facts.get("unseen", {}).items()
+    }
+
+
+def shape_rows(job: Job, frame: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
+    """The declared output columns of rows with their numbers; a row whose value does not fit its type is rejected."""
+    shaped, broken = shape(frame, job.output)
+    if not broken:
+        return shaped
+    left = rejects.take(frame.select(ROW), broken)
+    return shaped.filter(frame[ROW].is_in(left[ROW].implode()))
+
+
+def nulls_in(job: Job, shaped: pl.DataFrame) -> dict[str, int]:
+    """Output column with a gate on its nulls -> how many it has."""
+    return {name: shaped[name].null_count() for name in job.gates.null_percent}
 
 
 def numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
     """``frame`` with the row numbers that ids and messages use, counted in the input before filters."""
-    return frame.with_columns(pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64).alias(_ROW))
+    return frame.with_columns(pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64).alias(ROW))
 
 
-def derived(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> pl.DataFrame:
+def derived(frame: pl.DataFrame, features: Sequence[Feature], rejects: Rejects) -> pl.DataFrame:
     """``frame`` with the job's derived values; each may use, and replace, what was there before it.
 
     Raises:
-        RowsUnscorable: a value that a feature would have to guess.
         InputInvalid: an expression cannot be evaluated on these types.
     """
     for feature in features:
-        frame = frame.with_columns(_value(frame, feature, split))
+        frame = _sure(frame, feature, rejects)
+        frame = frame.with_columns(_value(frame, feature))
     return frame
 
 
-def model_inputs(frame: pl.DataFrame, features: Sequence[Feature], split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+def model_inputs(
+    frame: pl.DataFrame, features: Sequence[Feature], rejects: Rejects
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the model reads.
 
     A feature may have the name of a column that it is made from: the model then reads the feature, and output columns
@@ -263,23 +368,28 @@ def model_inputs(frame: pl.DataFrame, features: Sequence[Feature], split: Split)
         (rows, features in order), and ``frame`` with the features that have names of their own.
 
     Raises:
-        RowsUnscorable: a value that a feature would have to guess.
         InputInvalid: an expression cannot be evaluated on these types.
     """
-    made: list[pl.Series] = []
     for feature in features:
-        made.append(_value(frame, feature, split))
+        frame = _sure(frame, feature, rejects)
+        values = _value(frame, feature)
+        # Under a name of its own too, so that it stays in step with rows that a later feature rejects.
+        frame = frame.with_columns(values.alias(_FEATURE + feature.name))
         if feature.name not in frame.columns:
-            frame = frame.with_columns(made[-1])
-    return pl.DataFrame(made), frame
+            frame = frame.with_columns(values)
+    inputs = frame.select(pl.col(_FEATURE + feature.name).alias(feature.name) for feature in features)
+    return inputs, frame.drop(_FEATURE + feature.name for feature in features)
 
 
-def _value(frame: pl.DataFrame, feature: Feature, split: Split) -> pl.Series:
+def _sure(frame: pl.DataFrame, feature: Feature, rejects: Rejects) -> pl.DataFrame:
+    """``frame`` without the rows whose value the feature would have to guess."""
     missing = [column for column in feature.columns if column not in frame.columns]
     if missing:
         raise InputInvalid(f"feature {feature.name!r} reads {missing[0]!r}, which is neither input nor made before it")
-    for reason, broken in feature.broken(frame.schema).items():
-        _refuse(frame, broken, reason, split)
+    return rejects.take(frame, feature.broken(frame.schema))
+
+
+def _value(frame: pl.DataFrame, feature: Feature) -> pl.Series:
     try:
         values = frame.select(feature.resolve(frame.schema)).to_series()
     except pl.exceptions.PolarsError as error:
@@ -291,36 +401,23 @@ def _value(frame: pl.DataFrame, feature: Feature, split: Split) -> pl.Series:
     return values
 
 
-def keep(frame: pl.DataFrame, filters: Sequence[Filter], split: Split) -> tuple[pl.DataFrame, dict[str, int]]:
+def keep(frame: pl.DataFrame, filters: Sequence[Filter], rejects: Rejects) -> tuple[pl.DataFrame, dict[str, int]]:
     """The rows that all filters keep, and how many each of them left out; a row counts for its first rule.
 
-    Raises:
-        RowsUnscorable: a filter evaluates to null, so nobody knows whether the row is wanted.
+    A row for which a filter is null is rejected: nobody knows whether it is wanted.
     """
     counts: dict[str, int] = {}
     for rule in filters:
         try:
-            verdict = frame.select(_with_nan_as_null(rule, frame.schema).alias("keep")).to_series()
+            verdict = frame.select(nan_as_null(rule.keep, frame.schema).alias("keep")).to_series()
         except pl.exceptions.PolarsError as error:
             raise InputInvalid(f"filter {rule.name!r} cannot be evaluated: {error}") from error
         if verdict.dtype != pl.Boolean or verdict.len() != frame.height:
             raise InputInvalid(f"filter {rule.name!r} gives {verdict.dtype} values, not one true or false for each row")
-        _refuse(frame, verdict.is_null(), rule.null_reason, split)
-        before = frame.height
+        rejects.take(frame, {rule.null_reason: verdict.is_null()})
+        counts[rule.name] = int((~verdict).sum())
         frame = frame.filter(verdict)
-        counts[rule.name] = before - frame.height
     return frame, counts
-
-
-def _with_nan_as_null(rule: Filter, schema: Schema) -> pl.Expr:
-    """The rule, null where a number that it reads is NaN: Polars takes NaN for larger than every number.
-
-    A rule that asks for NaN itself knows what it does.
-    """
-    floats = [name for name in rule.keep.meta.root_names() if name in schema and schema[name].is_float()]
-    if not floats or rule.asks_for_nan:
-        return rule.keep
-    return pl.when(pl.all_horizontal(pl.col(floats).is_not_nan().fill_null(value=True))).then(rule.keep)
 
 
 def empty_output(job: Job) -> pl.DataFrame:
@@ -329,31 +426,26 @@ def empty_output(job: Job) -> pl.DataFrame:
 
 
 def with_given(
-    job: Job, frame: pl.DataFrame, predictions: pl.Series, constants: Constants, split: Split
+    job: Job, frame: pl.DataFrame, predictions: pl.Series, constants: Constants, split: Split, rejects: Rejects
 ) -> pl.DataFrame:
     """``frame`` with the columns that the run itself gives, as far as the output uses them.
 
-    Raises:
-        ModelInvalid: there is not one prediction for each row.
-        RowsUnscorable: a row's declared id is missing, or a number that is not whole.
+    A row whose declared id is missing, or a number that is not whole, is rejected.
     """
-    if predictions.len() != frame.height:
-        raise ModelInvalid(f"the model made {predictions.len()} predictions for {frame.height} rows")
     used = {name for column in job.output for name in column.expr.meta.root_names()}
+    frame = frame.with_columns(predictions.alias(PREDICTION))
     if job.row_id is not None and ROW_ID in used:
-        _refuse(frame, pl.col(job.row_id).is_null(), f"row_id:{job.row_id}:null", split)
-        for reason, broken in category("row_id", job.row_id).broken(frame.schema).items():
-            _refuse(frame, broken, reason, split)
+        broken = category("row_id", job.row_id).broken(frame.schema)
+        frame = rejects.take(frame, {f"row_id:{job.row_id}:null": pl.col(job.row_id).is_null(), **broken})
+    slug = constants.partition.slug
     given = {
-        ROW_ID: row_ids(job, frame.schema, constants.slug, split.ordinal),
+        ROW_ID: row_ids(job, frame.schema, slug, split.ordinal),
         MODEL_VERSION: pl.lit(constants.model_version),
         RUN_ID: pl.lit(constants.run_id),
         SCORED_AT: pl.lit(constants.scored_at, dtype=UTC_INSTANT),
-        PARTITION: pl.lit(constants.slug),
+        PARTITION: pl.lit(slug),
     }
-    return frame.with_columns(
-        predictions.alias(PREDICTION), *(expr.alias(name) for name, expr in given.items() if name in used)
-    )
+    return frame.with_columns(expr.alias(name) for name, expr in given.items() if name in used)
 
 
 def row_ids(job: Job, schema: Schema, slug: str, ordinal: int) -> pl.Expr:
@@ -364,17 +456,4 @@ def row_ids(job: Job, schema: Schema, slug: str, ordinal: int) -> pl.Expr:
     if job.row_id is not None:
         floats = schema[job.row_id].is_float()
         return category(ROW_ID, job.row_id).resolve(schema) if floats else pl.col(job.row_id).cast(pl.String)
-    return pl.concat_str([pl.lit(f"{slug}_{ordinal}-"), pl.col(_ROW).cast(pl.String)])
-
-
-def _refuse(frame: pl.DataFrame, broken: pl.Expr | pl.Series, reason: str, split: Split) -> None:
-    rows = frame.filter(broken)[_ROW]
-    if rows.len():
-        raise RowsUnscorable(
-            f"{rows.len()} rows can neither be scored nor filtered: {reason}; "
-            f"the first is row {rows[0]} of {split.file.path} (counted from 0)",
-            hint="mend the input, or leave such rows out by a filter that is never null",
-            reason=reason,
-            rows=rows.len(),
-            first=rows[0],
-        )
+    return pl.concat_str([pl.lit(f"{slug}_{ordinal}-"), pl.col(ROW).cast(pl.String)])

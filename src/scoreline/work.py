@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from scoreline.abc import ModelVersion, Staging
 from scoreline.assembly import Assembly
 from scoreline.errors import JobError, LeaseLost, StagingLost
 from scoreline.provenance import Provenance
-from scoreline.record import RunHandle, RunRecord
+from scoreline.record import REFUSED, RunHandle, RunRecord
 from scoreline.report import Counts, SplitReport
 from scoreline.score import Constants
 from scoreline.slot import Slot, claim_id
@@ -74,8 +75,9 @@ def work_of(assembly: Assembly, handle: RunHandle) -> Work:
     """What the run's record says, ready for the stages."""
     record = record_of(assembly, handle)
     facts = record.facts
+    partition = assembly.job.grid.parse(handle.partition)
     constants = Constants(
-        handle.partition, handle.run_id, facts["model"]["version"], datetime.fromisoformat(facts["scored_at"])
+        partition, handle.run_id, facts["model"]["version"], datetime.fromisoformat(facts["scored_at"])
     )
     model = facts["model"]
     key = work_key(assembly, record)
@@ -169,8 +171,19 @@ def provenance_of(assembly: Assembly, work: Work, counts: Counts) -> Provenance:
     )
 
 
-def clean(assembly: Assembly, work: Work) -> None:
-    """Removes all staging of the run's partition, of earlier attempts too."""
+def clean(assembly: Assembly, work: Work, *, moved_on: bool = False, keep: Sequence[str] = ()) -> None:
+    """Removes all staging of the run's partition, of earlier attempts too, but for what can still be released.
+
+    Args:
+        assembly: of the job.
+        work: of the run.
+        moved_on: the run's slot has newer content, so that earlier refused runs of it cannot be released any more.
+        keep: staged files to be kept all the same.
+    """
+    record = work.record
+    refused = assembly.ledger.runs(record.job, record.partition, state=REFUSED)
+    kept = [run for run in refused if not moved_on or run.facts["paths"] != record.facts["paths"]]
+    staged = [*keep, *(made.staged for run in kept for made in run.prepared)]
     for sink, slot in zip(assembly.sinks, work.slots, strict=True):
-        sink.abort(slot)
+        sink.abort(slot, staged)
     durable.remove_tree(work.receipts.parent)

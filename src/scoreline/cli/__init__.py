@@ -21,6 +21,8 @@ _COMMANDS = {
     "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
     "check": ("scoreline.cli.check:check", "Try a job's declaration, model and first rows; publish nothing."),
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
+    "quarantine": ("scoreline.cli.quarantine:quarantine", "List and show rejected rows, with their reasons."),
+    "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
     "models": ("scoreline.cli.models:models", "Trust and inspect model files."),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -14,7 +14,21 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 SET = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fill a parameter of the job; may be repeated."
 )
-MODEL = click.option("--model", metavar="PATH", help="Use this model file instead of the job's.")
+MODEL = click.option(
+    "--model", metavar="URI", help="Use this model instead of the job's: a path, runs:/... or models:/..."
+)
+ACCEPT_VERSION = click.option(
+    "--accept-version",
+    is_flag=True,
+    help="Use a model that other library versions made, though no golden rows show that it scores the same.",
+)
+
+
+def invoked(options: Sequence[str]) -> tuple[dict[str, str], str | None]:
+    """Settings and model of the options that a run has recorded, as they were typed."""
+    pairs = list(zip(options[::2], options[1::2], strict=True))
+    settings = parsed(tuple(value for name, value in pairs if name == "--set"))
+    return settings, next((value for name, value in pairs if name == "--model"), None)
 
 
 def parsed(settings: tuple[str, ...]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from scoreline.cli import options
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Splits at a time; by default one per core.")
 @options.MODEL
+@options.ACCEPT_VERSION
 @options.SET
 @click.option("--no-wait", is_flag=True, help="Do not wait for another run of the partition: exit 75 at once.")
 @options.JSON
@@ -67,19 +68,21 @@ def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any]
 
     from scoreline.api import pick
     from scoreline.assemble import Choices, assemble
+    from scoreline.cli.show import rows_line
     from scoreline.config import load
     from scoreline.ledgers.memory import MemoryLedger
     from scoreline.runner import preview
 
     loaded = load(job, settings=chosen["settings"], model=chosen["model"])
-    assembly = assemble(loaded, Choices(ledger=MemoryLedger()))
-    frame, counts = preview(assembly, pick(loaded.job, partition), limit)
+    choices = Choices(ledger=MemoryLedger(), accept_version=chosen["accept_version"])
+    frame, rejected, counts = preview(assemble(loaded, choices), pick(loaded.job, partition), limit)
     if as_json:
         click.echo(frame.write_json())
         return
-    with pl.Config(tbl_rows=frame.height, tbl_cols=frame.width, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
-        click.echo(str(frame))
-    left_out = sum(counts.filtered.values())
-    click.echo(
-        f"preview: {counts.rows_in:,} rows in, {counts.scored:,} scored, {left_out:,} filtered; nothing published"
-    )
+    for rows in (frame, rejected):
+        if rows.height:
+            with pl.Config(
+                tbl_rows=rows.height, tbl_cols=rows.width, tbl_width_chars=200, tbl_hide_dataframe_shape=True
+            ):
+                click.echo(str(rows))
+    click.echo(f"preview: {rows_line(counts)}; nothing published")

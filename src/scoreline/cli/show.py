@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scoreline.report import RunReport
+from scoreline.report import Counts, RunReport
 
 
 def print_json(value: Any) -> None:
@@ -27,24 +27,32 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def print_report(report: RunReport) -> None:
     """Prints what a run did."""
     counts = report.counts
-    filtered, quarantined = sum(counts.filtered.values()), sum(counts.quarantined.values())
     lines = {
-        "rows": f"{counts.rows_in:,} in = {counts.scored:,} scored + {filtered:,} filtered"
-        f" + {quarantined:,} quarantined",
+        "rows": rows_line(counts),
         "filtered": _each(counts.filtered),
+        "rejected": _each(counts.reasons),
+        "warned": _each(counts.warnings),
         "unseen": _each(counts.unseen) + " (categories that the model has never seen)" if counts.unseen else "",
         "model": f"{report.model['uri']}, version {report.model['version']}, {_form(report.model)}",
     }
     click.echo(f"{report.job} {report.partition}: {report.state} ({report.reason})")
     for name, text in lines.items():
         if text:
-            click.echo(f"  {name:<9} {text}")
+            click.echo(f"  {name:<10} {text}")
     for output in report.outputs:
-        click.echo(f"  {'output':<9} {output['path']}, {output['rows']:,} rows, {output['bytes'] / 1e6:,.1f} MB")
+        click.echo(f"  {'output':<10} {output['path']}, {output['rows']:,} rows, {output['bytes'] / 1e6:,.1f} MB")
+    if report.quarantine:
+        click.echo(f"  {'quarantine':<10} {report.quarantine}, {counts.quarantined:,} rows")
     if report.rows_per_second:
-        click.echo(f"  {'time':<9} {report.seconds['total']:.2f} s, {report.rows_per_second:,.0f} rows/s")
+        click.echo(f"  {'time':<10} {report.seconds['total']:.2f} s, {report.rows_per_second:,.0f} rows/s")
     for note in report.notes:
-        click.echo(f"  {'note':<9} {note}")
+        click.echo(f"  {'note':<10} {note}")
+
+
+def rows_line(counts: Counts) -> str:
+    """Where all rows went, in one line."""
+    left_out = f"{counts.left_out:,} filtered + {counts.quarantined:,} quarantined"
+    return f"{counts.rows_in:,} in = {counts.scored:,} scored + {left_out}"
 
 
 def _each(counts: dict[str, int]) -> str:

@@ -25,6 +25,7 @@ from scoreline.record import (
     Prepared,
     RunHandle,
     RunRecord,
+    releasable,
 )
 
 
@@ -58,9 +59,13 @@ class MemoryLedger:
             if holder is not None and holder.token != takeover:
                 raise Busy(f"{new.job} {new.partition} is busy: {holder}", holder=holder)
             token = self._leases[key].token + 1 if key in self._leases else 1
+            if new.releases is not None:
+                self._released(new)
             prepared = next(iter(self.runs(*key, state=PREPARED)), None)
             for run in self.runs(*key, state=RUNNING):
                 self._runs[run.run_id] = replace(run, state=ABANDONED, updated_at=_now())
+            if prepared is None and new.releases is not None:
+                prepared = self._runs[new.releases] = replace(self._released(new), state=PREPARED, updated_at=_now())
             run_id = prepared.run_id if prepared else new.run_id
             self._leases[key] = _Lease(token, run_id, lease, self.clock() + lease.seconds)
             if prepared:
@@ -128,6 +133,9 @@ class MemoryLedger:
             if held is None or held.run_id is None or held.expires <= self.clock():
                 return None
             return Holder(held.run_id, held.token, held.lease.owner, held.expires - self.clock())
+
+    def _released(self, new: NewRun) -> RunRecord:
+        return releasable(self.runs(new.job, new.partition, run_id=new.releases), self.runs(new.job, new.partition))
 
     def _held(self, handle: RunHandle) -> _Lease:
         held = self._leases.get((handle.job, handle.partition))

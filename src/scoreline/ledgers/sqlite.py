@@ -27,6 +27,7 @@ from scoreline.record import (
     ENDED,
     NEXT_STATES,
     PREPARED,
+    PUBLISHED,
     RUNNING,
     Claim,
     Holder,
@@ -35,10 +36,12 @@ from scoreline.record import (
     Prepared,
     RunHandle,
     RunRecord,
+    releasable,
 )
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 _TIMEOUT_SECONDS = 30.0
+_HISTORY = 1_000
 _NAMES = tuple(field.name for field in fields(RunRecord))
 _COLUMNS = ", ".join(_NAMES)
 
@@ -93,6 +96,9 @@ class SqliteLedger:
                 (ABANDONED, _now(), new.job, new.partition, RUNNING),
             )
             prepared = _select(db, where, (new.job, new.partition, PREPARED), 1)
+            if new.releases is not None:
+                refused = self._released(db, new)
+                prepared = prepared or [self._reopened(db, refused)]
             if prepared:
                 run = replace(prepared[0], token=token)
                 db.execute(
@@ -182,6 +188,15 @@ class SqliteLedger:
         now = self._clock()
         owner = json.dumps(lease.owner.to_dict() if lease.owner else None)
         return {"owner": owner, "boot": self._boot, "now": now, "expires": now + lease.seconds}
+
+    def _released(self, db: sqlite3.Connection, new: NewRun) -> RunRecord:
+        own = "job = ? AND partition = ?"
+        asked = _select(db, f"{own} AND run_id = ?", (new.job, new.partition, new.releases), 1)
+        return releasable(asked, _select(db, f"{own} AND state = ?", (new.job, new.partition, PUBLISHED), _HISTORY))
+
+    def _reopened(self, db: sqlite3.Connection, run: RunRecord) -> RunRecord:
+        db.execute("UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ?", (PREPARED, _now(), run.run_id))
+        return replace(run, state=PREPARED)
 
     def _require_held(self, db: sqlite3.Connection, handle: RunHandle) -> None:
         held = db.execute(

@@ -118,9 +118,9 @@ class ParquetSink:
             durable.sync_folder(target.parent)
             crashpoints.reach("publish.synced")
 
-    def abort(self, slot: Slot) -> None:
+    def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
-        durable.remove_tree(self._staging(slot))
+        durable.remove_tree(self._staging(slot), keep={Path(path) for path in keep})
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`."""

@@ -1,0 +1,135 @@
+"""Quarantine: where rejected rows go, one Parquet file for each run, with reasons, input file and row number.
+
+The file becomes visible before the run's predictions do, and also for a refused run. Its place is
+``<home>/quarantine/<job>/<slug>/<run>.parquet``, so that no folder of published data holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from scoreline import durable
+from scoreline.abc import Ledger
+from scoreline.errors import FilesDamaged, InputMissing, StagingLost
+from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
+from scoreline.rejects import REASONS
+from scoreline.report import Receipt
+
+_HISTORY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The rejected rows of one run.
+
+    Attributes:
+        job: the job's key.
+        partition: slug.
+        run_id: the run.
+        state: of the run: published, prepared or refused.
+        rows: rejected rows.
+        reasons: reason -> rows rejected for it; a row may have several.
+        path: of the file.
+    """
+
+    job: str
+    partition: str
+    run_id: str
+    state: str
+    rows: int
+    reasons: dict[str, int]
+    path: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+
+def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Joins the parts of a run into its quarantine file, all at once; repeating it changes nothing.
+
+    Returns:
+        ``path``, ``rows``, ``size`` and ``sha256`` of the file, for the ledger.
+
+    Raises:
+        StagingLost: a part is gone.
+    """
+    path = home / "quarantine" / handle.job / handle.partition / f"{handle.run_id}.parquet"
+    durable.make_folder(path.parent)
+    parts = [Path(receipt.path) for receipt in receipts]
+    try:
+        with durable.written(path, durable=True) as out:
+            _join(parts, out)
+    except FileNotFoundError as error:
+        raise StagingLost(f"rejected rows are gone: {error.filename}", hint="run the same command again") from error
+    rows = sum(receipt.rows for receipt in receipts)
+    return {"path": str(path), "rows": rows, "size": path.stat().st_size, "sha256": durable.sha256_of(path)}
+
+
+def _join(parts: Sequence[Path], out: Any) -> None:
+    """Files of one partition may differ in a column's type; where no type holds both exactly, it becomes text."""
+    schemas = []
+    for part in parts:
+        with part.open("rb") as handle:
+            schemas.append(pl.read_parquet_schema(handle))
+    wanted = {name: _common([schema[name] for schema in schemas]) for name in schemas[0]}
+    scans = [pl.scan_parquet(part, glob=False).cast(wanted) for part in parts]  # type: ignore[arg-type]
+    pl.concat(scans).sink_parquet(out, maintain_order=True)
+
+
+def _common(kinds: Sequence[pl.DataType]) -> pl.DataType:
+    found = [kind for kind in dict.fromkeys(kinds) if kind != pl.Null]
+    if len(found) > 1:
+        return pl.String()
+    return found[0] if found else pl.Null()
+
+
+def listed(ledger: Ledger, job: str, partition: str | None = None, *, every: bool = False) -> list[Quarantined]:
+    """What is in quarantine: of each partition the newest run that was published or refused, or of every run."""
+    found, seen = [], set()
+    for run in ledger.runs(job, partition, limit=_HISTORY):
+        if run.state not in {PUBLISHED, PREPARED, REFUSED} or (run.partition in seen and not every):
+            continue
+        seen.add(run.partition)
+        if quarantined := _of(run):
+            found.append(quarantined)
+    return sorted(found, key=lambda one: (one.partition, one.run_id))
+
+
+def _of(run: RunRecord) -> Quarantined | None:
+    file = run.facts.get("quarantine")
+    if not file:
+        return None
+    reasons = run.facts["counts"]["reasons"]
+    return Quarantined(run.job, run.partition, run.run_id, run.state, file["rows"], reasons, file["path"])
+
+
+def rows(found: Quarantined, limit: int | None = None, reason: str | None = None) -> pl.DataFrame:
+    """The rejected rows: (rows, columns as read + reasons, file, row number), in input order.
+
+    Args:
+        found: whose.
+        limit: at most so many.
+        reason: only those that have this reason.
+
+    Raises:
+        InputMissing: the file was removed.
+        FilesDamaged: it cannot be read.
+    """
+    try:
+        with Path(found.path).open("rb") as handle:
+            frame = pl.scan_parquet(handle)
+            if reason is not None:
+                frame = frame.filter(pl.col(REASONS).list.contains(reason))
+            return (frame if limit is None else frame.head(limit)).collect()
+    except FileNotFoundError as error:
+        raise InputMissing(
+            f"{found.path} is not there any more", hint="score the partition again with --force to make it anew"
+        ) from error
+    except pl.exceptions.PolarsError as error:
+        raise FilesDamaged(f"{found.path} cannot be read: {error}") from error
