@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import read, run
+    from scoreline.api import read, run, verify
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Files
     from scoreline.filters import Filter, between
@@ -50,6 +50,7 @@ _HOME = {
     "run": "api",
     "run_id": "output",
     "scored_at": "output",
+    "verify": "api",
 }
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "run",
     "run_id",
     "scored_at",
+    "verify",
 ]
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
 from scoreline.assemble import Choices, assemble, ledger_of, published_path
-from scoreline.config import limits, load
+from scoreline.audit import Verified
+from scoreline.audit import verify as verify_core
+from scoreline.config import Loaded, limits, load
 from scoreline.errors import InputMissing
 from scoreline.formats.parquet import provenance_in
 from scoreline.job import Job, require_sound
+from scoreline.ledgers.memory import MemoryLedger
 from scoreline.opening import Wish, last_published
 from scoreline.partition import Partition
 from scoreline.report import RunReport
@@ -121,3 +125,41 @@ def read(
         if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
             raise InputMissing(f"{path} does not hold the predictions of {loaded.job.key} {chosen}", hint=again)
         return pl.read_parquet(handle)
+
+
+def verify(
+    job: JobLike,
+    partition: str | None = None,
+    *,
+    content: bool = False,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Verified]:
+    """Checks that what is published is still what its runs wrote, every byte of it.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partition: such as ``"2021-02"``; by default all that are published.
+        content: compute the content digest of each output too, which reads all rows.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+        progress: hears (files done, files in all).
+
+    Returns:
+        One `Verified` for each output, quarantine file and kept model; ``damaged`` tells whether something is wrong.
+
+    Raises:
+        PredictionMissing: nothing is published for the partition.
+    """
+    loaded = load(job, settings=settings, home=home)
+    chosen = loaded.job.grid.parse(partition) if partition is not None else None
+    assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
+    return verify_core(assembly, partial(published_path, loaded), chosen, content=content, progress=progress)
+
+
+def _recorded(loaded: Loaded) -> Ledger:
+    """The ledger of a home, which asking does not make."""
+    return ledger_of(loaded.home) if (loaded.home / "ledger.sqlite").exists() else MemoryLedger()
