@@ -67,7 +67,7 @@ def inspect(model: Path, job: str | None, settings: tuple[str, ...], *, as_json:
         "imports": names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"],
     }
     if reason is not None:
-        from scoreline.models.sklearn import describe_file
+        from scoreline.models.kept import describe_file
 
         facts |= describe_file(model)
     if as_json:

@@ -1,18 +1,20 @@
-"""Models by path: a file is pinned by the SHA-256 of its bytes and kept under that name in Scoreline's home.
+"""Models by path: a file or folder is pinned by its digest and kept under that name in Scoreline's home.
 
-So a file that is replaced while a run goes on changes nothing for that run, and a later one sees the new file.
+So a model that is replaced while a run goes on changes nothing for that run, and a later one sees the new model.
 """
 
 from __future__ import annotations
 
 import shlex
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
-from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted
-from scoreline.models.sklearn import PickledModel
+from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntrusted
+from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
+from scoreline.models.kept import SKOPS, KeptModel, untrusted_types
 from scoreline.models.trust import Trust
 from scoreline.stores import local
 
@@ -21,7 +23,7 @@ PICKLES = {".bin", ".pkl", ".pickle", ".joblib"}
 
 @dataclass(frozen=True)
 class PathStore:
-    """Implements `scoreline.abc.ModelStore` for pickled scikit-learn models in files.
+    """Implements `scoreline.abc.ModelStore` for scikit-learn models in files and folders.
 
     Args:
         base: folder where relative paths begin.
@@ -38,33 +40,128 @@ class PathStore:
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
         # Links are followed once: what is judged, hashed and copied is then the same file.
-        path = (self.base / Path(uri).expanduser()).resolve()
+        path = (self.base / local_path(uri)).resolve()
         if path.is_dir():
-            raise ModelInvalid(f"the model {path} is a folder", hint="name the pickled file inside, such as model.pkl")
+            return self.pinned(uri, path)
         if not path.is_file():
             raise ModelMissing(f"there is no model at {path}", hint="correct model= in the job, or give --model PATH")
-        if path.suffix.lower() not in PICKLES:
+        if path.suffix.lower() not in PICKLES | {SKOPS}:
             raise ModelInvalid(
                 f"the kind of the model {path} is unknown",
-                hint=f"name a file that ends in {', '.join(sorted(PICKLES))}",
+                hint=f"name a model folder, or a file that ends in {', '.join(sorted(PICKLES | {SKOPS}))}",
             )
         digest = durable.sha256_of(path)
         return ModelVersion(uri, digest, digest[:12], path, path.stat().st_size)
 
+    def pinned(self, uri: str, folder: Path) -> ModelVersion:
+        """The version of a model folder; MLflow's are called by their run id.
+
+        Raises:
+            ModelInvalid: it holds no model that Scoreline reads.
+        """
+        found = read_folder(folder)
+        digest = digest_of(found.hashes())
+        return ModelVersion(uri, digest, found.run_id or digest[:12], folder, found.size)
+
+    def keep(self, folder: Path) -> Path:
+        """Copies the loaded files of a model folder into the home, under its digest; the kept folder."""
+        found = read_folder(folder)
+        hashes = found.hashes()
+        return self._keep(digest_of(hashes), found, hashes)
+
+    def trust_reason(self, version: ModelVersion) -> str | None:
+        """Why this model may be loaded although it runs code, None when it may not."""
+        files = _files(version.path)
+        # What lies in the home came from anywhere, so the folder that it is kept in says nothing.
+        elsewhere = files and not version.path.is_relative_to(self.home.resolve() / "models")
+        trust = self.trust if elsewhere else Trust(self.home)
+        reasons = [trust.reason(version.digest, file) for file in files or [version.path]]
+        return reasons[0] if all(reasons) else None
+
     def fetch(self, version: ModelVersion) -> ModelFile:
         """See `scoreline.abc.ModelStore.fetch`."""
-        if self.trust.reason(version.digest, version.path) is None:
-            against = self.trust.refusal(version.path)
-            raise ModelUntrusted(
-                f"{version.path} is a pickle, and loading it runs its code; nobody has trusted it"
-                + (f" ({against})" if against else ""),
-                hint=f"if you know where it comes from: {self.trust_command} {shlex.quote(str(version.path))}",
-                digest=version.digest,
-            )
-        kept = self.home / "models" / version.digest / version.path.name
-        # A model may be nobody else's business, so its copy is not either.
-        kept.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        whole = kept.is_file() and kept.stat().st_size == version.size
+        file = self._place(version.digest) / version.path.name
+        if version.path.is_dir() or not (version.path.is_file() or file.is_file()):
+            return self._fetch_folder(version)
+        trusted = self._may_run_code(version, version.path if version.path.is_file() else file)
+        whole = file.is_file() and file.stat().st_size == version.size
         if not whole:
-            local.copy_in(version.path, kept, version.digest)
-        return PickledModel(str(kept), version.digest, str(self.base))
+            self._make_home()
+            local.copy_in(version.path, file, version.digest)
+        return KeptModel(str(file), version.digest, str(self.base), trusted=trusted)
+
+    def _fetch_folder(self, version: ModelVersion) -> ModelFile:
+        kept = self._place(version.digest)
+        if not _is_whole(kept, version.digest):
+            if not version.path.is_dir():
+                raise ModelMissing(f"the model {version.path} is gone", hint="run the same command again")
+            found = read_folder(version.path)
+            hashes = found.hashes()
+            if digest_of(hashes) != version.digest:
+                raise InputChanged(
+                    f"the model {version.path} changed while it was pinned", hint="run the same command again"
+                )
+            self._may_run_code(version, version.path / found.model)
+            self._keep(version.digest, found, hashes)
+        found = read_folder(kept)
+        file = kept / found.model
+        trusted = self._may_run_code(version, file)
+        return KeptModel(str(file), version.digest, str(self.base), str(kept), durable.sha256_of(file), trusted=trusted)
+
+    def _may_run_code(self, version: ModelVersion, file: Path) -> bool:
+        """Whether somebody has trusted the model; a skops file of known types needs nobody's trust."""
+        if self.trust_reason(version):
+            return True
+        hint = f"if you know where it comes from: {self.trust_command} {shlex.quote(str(version.path))}"
+        what = f"{version.path} is a pickle, and loading it runs its code; nobody has trusted it"
+        if file.suffix.lower() == SKOPS:
+            types = untrusted_types(file)
+            if not types:
+                return False
+            what = f"{version.path} holds types that skops does not know and nobody has trusted: {', '.join(types)}"
+        against = next(filter(None, map(self.trust.refusal, _files(version.path))), "")
+        raise ModelUntrusted(what + (f" ({against})" if against else ""), hint=hint, digest=version.digest)
+
+    def _keep(self, digest: str, found: ModelFolder, hashes: dict[str, str]) -> Path:
+        """A half-made folder never has the kept name: it is made under another one and renamed."""
+        kept = self._place(digest)
+        if _is_whole(kept, digest):
+            return kept
+        self._make_home()
+        made = kept.with_name(f".{digest[:12]}.{uuid.uuid4().hex[:12]}")
+        try:
+            for name, sha256 in hashes.items():
+                local.copy_in(found.path / name, made / name, sha256)
+            if kept.exists():
+                kept.rename(made.with_name(f"{made.name}.damaged"))
+            try:
+                made.rename(kept)
+            except OSError:
+                if not _is_whole(kept, digest):  # else another process has made the same one meanwhile
+                    raise
+        finally:
+            durable.remove_tree(made)
+            durable.remove_tree(made.with_name(f"{made.name}.damaged"))
+        return kept
+
+    def _place(self, digest: str) -> Path:
+        return self.home / "models" / digest
+
+    def _make_home(self) -> None:
+        # A model may be nobody else's business, so its copy is not either.
+        (self.home / "models").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files at a model's path that are loaded, [] when they are gone."""
+    if path.is_dir():
+        found = read_folder(path)
+        return [path / name for name in found.files]
+    return [path] if path.is_file() else []
+
+
+def _is_whole(kept: Path, digest: str) -> bool:
+    try:
+        return kept.is_dir() and digest_of(read_folder(kept).hashes()) == digest
+    except (ModelInvalid, OSError):
+        return False

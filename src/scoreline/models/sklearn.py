@@ -1,19 +1,12 @@
-"""Pickled scikit-learn models: the pair (DictVectorizer, estimator), and pipelines.
+"""scikit-learn's models: the pair (DictVectorizer, estimator), pipelines, and other estimators.
 
-Only this file imports scikit-learn, and only when a model is loaded. It never decides about trust: what it is given
-is loaded.
+scikit-learn is imported only when a model is loaded.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import io
-import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,79 +14,9 @@ import polars as pl
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
-from scoreline.neighbours import importable
 
 _RECORDS_AT_ONCE = 32_768
 _DENSE_BYTES = 1 << 26
-
-
-@dataclass(frozen=True)
-class PickledModel:
-    """Implements `scoreline.abc.ModelFile`: a pickle in Scoreline's home, pinned by its digest.
-
-    Args:
-        path: the kept file.
-        digest: SHA-256 of its bytes; checked on the very bytes that are loaded.
-        beside: folder of the job, whose modules may hold the model's own classes.
-    """
-
-    path: str
-    digest: str
-    beside: str | None = None
-
-    def load(self, features: Sequence[str]) -> Model:
-        """See `scoreline.abc.ModelFile.load`."""
-        return _load(self.path, self.digest, tuple(features), self.beside)
-
-
-@functools.lru_cache(maxsize=4)
-def _load(path: str, digest: str, features: tuple[str, ...], beside: str | None) -> Model:
-    content = Path(path).read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ModelInvalid(
-            f"the kept model {path} was changed: it is not {digest[:12]} any more", hint=f"remove {path}"
-        )
-    with importable(Path(beside)) if beside else nullcontext():
-        loaded, notes = _unpickle(content, path)
-    return adapt(loaded, features, {"digest": digest, "bytes": len(content), "warnings": notes})
-
-
-def _unpickle(content: bytes, path: str) -> tuple[Any, list[str]]:
-    try:
-        import joblib
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra(
-            "scikit-learn is not installed, and the model needs it", hint="pip install 'scoreline[sklearn]'"
-        ) from error
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            loaded = joblib.load(io.BytesIO(content))
-        except ModuleNotFoundError as error:
-            raise ModelInvalid(
-                f"the model {path} needs the module {error.name!r}", hint=f"install what provides {error.name!r}"
-            ) from error
-        except Exception as error:
-            raise ModelInvalid(
-                f"the model {path} cannot be unpickled: {type(error).__name__}: {error}",
-                hint="it is damaged, or was made by a library version that this one cannot read",
-            ) from error
-    versions = [str(one.message).split(". ", 1)[0] for one in caught if "Inconsistent" in one.category.__name__]
-    return loaded, sorted(set(versions))
-
-
-def describe_file(path: Path) -> dict[str, Any]:
-    """What a trusted pickle holds, whatever the features of a job: it is loaded for this."""
-    loaded, notes = _unpickle(path.read_bytes(), str(path))
-    parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
-    facts: dict[str, Any] = {"kind": " + ".join(_name(part) for part in parts), "warnings": notes}
-    for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
-        if hasattr(part, "vocabulary_"):
-            prefixes = (name.split(part.separator, 1)[0] for name in part.vocabulary_)
-            return facts | {"vocabulary": len(part.vocabulary_), "inputs": list(dict.fromkeys(prefixes))}
-    names = getattr(loaded, "feature_names_in_", None)
-    return facts if names is None else facts | {"inputs": [str(name) for name in names]}
 
 
 def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Model:
@@ -194,7 +117,7 @@ class DictModel:
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
         return {
-            "kind": f"DictVectorizer + {_name(self.estimator)}",
+            "kind": f"DictVectorizer + {name_of(self.estimator)}",
             "inputs": list(self.inputs),
             "vocabulary": len(self.vectorizer.vocabulary_),
             **self.facts,
@@ -263,7 +186,7 @@ class FrameModel:
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
-        return {"kind": _name(self.estimator), "inputs": list(self._names or self.inputs), **self.facts}
+        return {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs), **self.facts}
 
     @property
     def _names(self) -> tuple[str, ...] | None:
@@ -323,6 +246,7 @@ def _slices(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
     return [frame[start : start + rows] for start in range(0, frame.height, rows)]
 
 
-def _name(estimator: Any) -> str:
+def name_of(estimator: Any) -> str:
+    """What people call an estimator or pipeline."""
     steps = getattr(estimator, "steps", None)
     return " + ".join(type(step).__name__ for _, step in steps) if steps else type(estimator).__name__

@@ -7,7 +7,7 @@ import sys
 
 import polars as pl
 
-from scoreline.models.sklearn import PickledModel
+from scoreline.models.kept import KeptModel
 
 MODULE = """
 import numpy as np
@@ -27,7 +27,7 @@ def model_in(folder, factor):
     subprocess.run([sys.executable, "-c", MAKE], cwd=folder, check=True)
     content = (folder / "model.pkl").read_bytes() + b"\n" * factor  # two jobs, two digests
     (folder / "model.pkl").write_bytes(content)
-    return PickledModel(str(folder / "model.pkl"), hashlib.sha256(content).hexdigest(), str(folder))
+    return KeptModel(str(folder / "model.pkl"), hashlib.sha256(content).hexdigest(), str(folder))
 
 
 def test_two_jobs_with_neighbours_of_one_name_load_their_own_classes(tmp_path):

@@ -53,8 +53,8 @@ def test_no_model_is_missing(store):
         store.resolve("models/m.pkl")
 
 
-def test_a_folder_is_no_model(store, model):
-    with pytest.raises(ModelInvalid, match="is a folder"):
+def test_a_folder_without_a_model_is_refused(store, model):
+    with pytest.raises(ModelInvalid, match="holds no model"):
         store.resolve("models")
 
 

@@ -22,7 +22,8 @@ from tests.unit.models.pickles import RECORDS, TARGET, pair
 
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup
-from scoreline.models.sklearn import DictModel, FrameModel, PickledModel, adapt, describe_file
+from scoreline.models.kept import KeptModel, describe_file
+from scoreline.models.sklearn import DictModel, FrameModel, adapt
 
 ROWS = pl.DataFrame({"r": ["1_2", "9_9", "5_6", None], "d": [1.5, 2.0, 0.0, -1.0]})
 NUMBERS = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
@@ -238,7 +239,7 @@ def kept(tmp_path):
     def keeping(loaded, dump=pickle.dumps):
         path = tmp_path / "m.pkl"
         path.write_bytes(loaded if isinstance(loaded, bytes) else dump(loaded))
-        return PickledModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        return KeptModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
     return keeping
 

@@ -1,0 +1,178 @@
+"""Kept models: a file or folder in Scoreline's home, pinned by its digest, that any process can load.
+
+Two formats are read: pickles (joblib's too) and skops files. It never decides about trust: what it is given is loaded,
+but for types that skops does not know and nobody has trusted.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scoreline.abc import Model
+from scoreline.card import Card, read_card
+from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
+from scoreline.models.folder import read_folder
+from scoreline.models.sklearn import adapt, name_of
+from scoreline.neighbours import importable
+
+SKOPS = ".skops"
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """Implements `scoreline.abc.ModelFile`.
+
+    Args:
+        path: the kept model file.
+        digest: of the model: of this file's bytes, or of the folder that it lies in.
+        beside: folder of the job, whose modules may hold the model's own classes.
+        folder: the kept folder, None for a bare file.
+        sha256: of the model file's bytes where it is not the digest; checked on the very bytes that are loaded.
+        trusted: whether types that skops does not know may be loaded.
+    """
+
+    path: str
+    digest: str
+    beside: str | None = None
+    folder: str | None = None
+    sha256: str | None = None
+    trusted: bool = False
+
+    def card(self) -> Card | None:
+        """See `scoreline.abc.ModelFile.card`."""
+        return read_card(Path(self.folder)) if self.folder else None
+
+    def load(self, features: Sequence[str]) -> Model:
+        """See `scoreline.abc.ModelFile.load`."""
+        return _load(self, tuple(features))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
+    content = Path(kept.path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != (kept.sha256 or kept.digest):
+        raise ModelInvalid(
+            f"the kept model {kept.path} was changed: it is not {kept.digest[:12]} any more",
+            hint=f"remove {kept.folder or kept.path}",
+        )
+    with importable(Path(kept.beside)) if kept.beside else nullcontext():
+        loaded, notes, made_with = _opened(content, kept.path, trusted=kept.trusted)
+    if kept.folder:
+        made_with = read_folder(Path(kept.folder)).made_with | made_with
+    facts = {"digest": kept.digest, "bytes": len(content), "warnings": notes}
+    return adapt(loaded, features, facts | ({"made_with": made_with} if made_with else {}))
+
+
+def untrusted_types(path: Path) -> list[str]:
+    """Types in a skops file that skops would not load by itself; none of its code runs.
+
+    Raises:
+        ModelInvalid: it is no skops file.
+    """
+    return _untrusted(path.read_bytes(), str(path))
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What a trusted file holds, whatever the features of a job: it is loaded for this."""
+    loaded, notes, _ = _opened(path.read_bytes(), str(path), trusted=True)
+    parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
+    facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts), "warnings": notes}
+    for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
+        if hasattr(part, "vocabulary_"):
+            prefixes = (name.split(part.separator, 1)[0] for name in part.vocabulary_)
+            return facts | {"vocabulary": len(part.vocabulary_), "inputs": list(dict.fromkeys(prefixes))}
+    names = getattr(loaded, "feature_names_in_", None)
+    return facts if names is None else facts | {"inputs": [str(name) for name in names]}
+
+
+def _opened(content: bytes, path: str, *, trusted: bool) -> tuple[Any, list[str], dict[str, str]]:
+    """(the object, what scikit-learn said of its version, package -> version that it was made with)."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if Path(path).suffix.lower() == SKOPS:
+            loaded = _from_skops(content, path, trusted=trusted)
+        else:
+            loaded = _unpickled(content, path)
+    told = [one.message for one in caught if "Inconsistent" in one.category.__name__]
+    # Parts of one model may come from several versions; the oldest says how far away it is.
+    versions = sorted({str(getattr(one, "original_sklearn_version", "")) for one in told} - {""}, key=_ordered)
+    notes = sorted({str(one).split(". ", 1)[0] for one in told})
+    return loaded, notes, {"scikit-learn": versions[0]} if versions else {}
+
+
+def _ordered(version: str) -> list[int]:
+    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
+
+
+def _unpickled(content: bytes, path: str) -> Any:
+    try:
+        import joblib
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise _without_sklearn() from error
+    try:
+        return joblib.load(io.BytesIO(content))
+    except ModuleNotFoundError as error:
+        raise _needs_module(path, error) from error
+    except Exception as error:
+        raise _unreadable(path, f"cannot be unpickled: {type(error).__name__}: {error}") from error
+
+
+def _from_skops(content: bytes, path: str, *, trusted: bool) -> Any:
+    found = _untrusted(content, path)
+    if found and not trusted:
+        raise ModelUntrusted(
+            f"{path} holds types that nobody has trusted: {', '.join(found)}",
+            hint=f"if you know where it comes from: scoreline models trust {path}",
+        )
+    import skops.io
+
+    try:
+        return skops.io.loads(content, trusted=found)
+    except ModuleNotFoundError as error:
+        raise _needs_module(path, error) from error
+    except Exception as error:
+        raise _unreadable(path, f"cannot be read by skops: {type(error).__name__}: {error}") from error
+
+
+def _untrusted(content: bytes, path: str) -> list[str]:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise _without_sklearn() from error
+    try:
+        import skops.io
+    except ImportError as error:
+        raise MissingExtra(
+            "skops is not installed, and the model needs it", hint="pip install 'scoreline[sklearn]'"
+        ) from error
+    try:
+        return sorted(skops.io.get_untrusted_types(data=content))
+    except Exception as error:
+        raise _unreadable(path, f"cannot be read by skops: {type(error).__name__}: {error}") from error
+
+
+def _without_sklearn() -> MissingExtra:
+    return MissingExtra(
+        "scikit-learn is not installed, and the model needs it", hint="pip install 'scoreline[sklearn]'"
+    )
+
+
+def _needs_module(path: str, error: ModuleNotFoundError) -> ModelInvalid:
+    return ModelInvalid(
+        f"the model {path} needs the module {error.name!r}", hint=f"install what provides {error.name!r}"
+    )
+
+
+def _unreadable(path: str, why: str) -> ModelInvalid:
+    return ModelInvalid(
+        f"the model {path} {why}", hint="it is damaged, or was made by a library version that this one cannot read"
+    )
