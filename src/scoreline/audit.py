@@ -255,9 +255,7 @@ def _is_torn(handle: BufferedReader, made: Prepared) -> bool:
     size = os.fstat(handle.fileno()).st_size
     handle.seek(0)
     head = handle.read(4)
-    if size == made.size or not size:
-        return True
-    return size < made.size and head == b"PAR1" and _metadata(handle) is None
+    return size == made.size or (size < made.size and b"PAR1".startswith(head) and _metadata(handle) is None)
 
 
 def _metadata(handle: BufferedReader) -> dict[str, str] | None:
@@ -316,8 +314,10 @@ def kept_files(folder: Path) -> list[Path]:
 
 
 def is_kept_whole(folder: Path, digest: str) -> bool:
-    """Whether a pinned copy still has its digest."""
-    return any(durable.sha256_of(path) == digest for path in kept_files(folder))
+    """Whether a pinned copy still has its digest: of its file, or over names and hashes where it is a folder."""
+    hashes = {path.relative_to(folder).as_posix(): durable.sha256_of(path) for path in kept_files(folder)}
+    lines = "".join(f"{name}\0{sha256}\n" for name, sha256 in sorted(hashes.items()))
+    return digest in {*hashes.values(), hashlib.sha256(lines.encode()).hexdigest()}
 
 
 def _model(home: Path, digest: str, record: RunRecord) -> Verified:

@@ -50,8 +50,8 @@ def _print(found: list[Verified]) -> None:
     if not found:
         click.echo("nothing is published yet")
         return
-    columns = ("partition", "kind", "state", "file", "found")
-    rows = [(one.partition, one.kind, one.state, one.path, _shown(one)) for one in found]
+    columns = ("partition", "kind", "state", "found", "file")
+    rows = [(one.partition, one.kind, one.state, _shown(one), one.path) for one in found]
     show.print_table(columns, rows)
     for one in found:
         if one.next:
