@@ -99,7 +99,14 @@ def model_store(loaded: Loaded) -> Any:
     trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
     named = ["--job", str(loaded.file)] if loaded.file else []
     command = shlex.join(["scoreline", "models", "trust", *named])
-    return find(MODEL_STORES, "path")(loaded.folder, loaded.home, trust, command)
+    return store_in(loaded.folder, loaded.home, trust, command)
+
+
+def store_in(folder: Path, home: Path, trust: Trust, command: str) -> Any:
+    """The store of all models, by path below ``folder`` or by URI; ``command`` trusts one."""
+    paths = find(MODEL_STORES, "path")(folder, home, trust, command)
+    mlflow = functools.cache(lambda: find(MODEL_STORES, "mlflow")(home, paths))
+    return find(MODEL_STORES, "any")(paths, {"runs": mlflow, "models": mlflow})
 
 
 def _folder(loaded: Loaded, files: Files) -> Path:

@@ -18,7 +18,11 @@ ENGINES = {
     "processes": "scoreline.engines.processes:ProcessEngine",
 }
 LEDGERS = {"sqlite": "scoreline.ledgers.sqlite:SqliteLedger", "memory": "scoreline.ledgers.memory:MemoryLedger"}
-MODEL_STORES = {"path": "scoreline.models.path_store:PathStore"}
+MODEL_STORES = {
+    "any": "scoreline.models.routing:RoutingStore",
+    "mlflow": "scoreline.models.mlflow_store:MlflowStore",
+    "path": "scoreline.models.path_store:PathStore",
+}
 OBSERVERS = {
     "progress": "scoreline.observers.progress:ProgressBar",
     "lines": "scoreline.observers.lines:ProgressLines",

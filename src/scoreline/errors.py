@@ -98,6 +98,10 @@ class ModelMissing(Terminal):
     """There is no model at this place."""
 
 
+class ModelUnreachable(Transient):
+    """The server that keeps the model does not answer."""
+
+
 class ModelUntrusted(Terminal):
     """This model is a pickle that nobody has trusted; loading it would run its code."""
 
