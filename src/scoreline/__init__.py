@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Files
     from scoreline.filters import Filter, between
+    from scoreline.gates import Gates
     from scoreline.job import Job
     from scoreline.output import (
         computed,
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from scoreline.parameters import Identity
 
 _HOME = {
+    "Field": "contract",
     "Files": "files",
     "Filter": "filters",
+    "Gates": "gates",
     "Identity": "parameters",
     "Job": "job",
+    "Rule": "contract",
     "between": "filters",
     "category": "features",
     "computed": "output",
@@ -54,10 +58,13 @@ _HOME = {
 }
 
 __all__ = [
+    "Field",
     "Files",
     "Filter",
+    "Gates",
     "Identity",
     "Job",
+    "Rule",
     "between",
     "category",
     "computed",

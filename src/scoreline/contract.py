@@ -241,10 +241,13 @@ def _is_sound(field: Field, values: pl.Series) -> bool:
         return False
     if values.dtype.is_float() and not values.is_finite().all():
         return False
-    if not values.len() or field.low is field.high is None:
+    if field.low is field.high is None or not values.len():
         return True
+    if not values.dtype.is_numeric():
+        return False  # bounds of times may be dates, or lie in other zones
     low, high = values.min(), values.max()
-    return not (field.low is not None and low < field.low) and not (field.high is not None and high > field.high)  # type: ignore[operator]
+    inside = (field.low is None or low >= field.low) and (field.high is None or high <= field.high)  # type: ignore[operator]
+    return inside
 
 
 def _require_type(field: Field, source: pl.DataType) -> None:
