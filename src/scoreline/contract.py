@@ -245,9 +245,9 @@ def _is_sound(field: Field, values: pl.Series) -> bool:
         return True
     if not values.dtype.is_numeric():
         return False  # bounds of times may be dates, or lie in other zones
-    low, high = values.min(), values.max()
-    inside = (field.low is None or low >= field.low) and (field.high is None or high <= field.high)  # type: ignore[operator]
-    return inside
+    low: Any = values.min()
+    high: Any = values.max()
+    return bool((field.low is None or low >= field.low) and (field.high is None or high <= field.high))
 
 
 def _require_type(field: Field, source: pl.DataType) -> None:
