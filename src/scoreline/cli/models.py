@@ -11,6 +11,8 @@ import click
 from scoreline.cli import options
 
 if TYPE_CHECKING:
+    from scoreline.audit import KnownModel
+    from scoreline.models.path_store import PathStore
     from scoreline.models.trust import Trust
 
 _JOB = click.option("--job", metavar="JOB", help="The job whose home keeps the record; else SCORELINE_HOME.")
@@ -19,7 +21,7 @@ _MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False, pa
 
 @click.group()
 def models() -> None:
-    """Trust and inspect model files.
+    """List, trust and inspect models.
 
     A pickle runs code when it is loaded, so Scoreline loads only what somebody has trusted: a digest by `models trust`,
     or the files of a folder that the job names in trust= and that only its owner can write to.
@@ -76,6 +78,76 @@ def inspect(model: Path, job: str | None, settings: tuple[str, ...], *, as_json:
     for name, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         click.echo(f"{name:<10} {shown}")
+
+
+@models.command("list")
+@_JOB
+@options.SET
+@options.JSON
+def list_(job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
+    """List the models that runs have used: what they are, what they scored, and why they may be loaded.
+
+    With --job, those of this job; else all of the ledger in SCORELINE_HOME.
+    """
+    from scoreline.assemble import ledger_of
+    from scoreline.audit import models_known
+    from scoreline.cli import show
+
+    store, name = _store(job, settings)
+    found: list[KnownModel] = []
+    if (store.home / "ledger.sqlite").exists():
+        wanted = None if name is None else lambda key: key == name or key.startswith(f"{name}[")
+        found = models_known(ledger_of(store.home), store.home, wanted)
+    # Which folders are trusted is the job's to say.
+    trusted = [
+        _trusted(store, one) or ("no" if job else "not by digest (--job JOB knows its folders)") for one in found
+    ]
+    if as_json:
+        show.print_json([one.to_dict() | {"trusted": why} for one, why in zip(found, trusted, strict=True)])
+    elif found:
+        columns = ("version", "digest", "kind", "partitions", "last used", "copy", "trusted", "uri")
+        show.print_table(columns, [_row(one, why) for one, why in zip(found, trusted, strict=True)])
+    else:
+        click.echo(f"no models used yet in {store.home}")
+
+
+def _row(one: KnownModel, trusted: str) -> tuple[str, ...]:
+    size = f"{one.kept_bytes:,} bytes" if one.kept else "none"
+    used = f"{one.last_used[:19]}Z"
+    return (one.version, one.digest[:12], one.kind, f"{len(one.partitions):,}", used, size, trusted, one.uri)
+
+
+def _trusted(store: PathStore, one: KnownModel) -> str:
+    """Why a model may be loaded, "needs none", or "" when it may not."""
+    from scoreline.abc import ModelVersion
+    from scoreline.errors import ScorelineError
+    from scoreline.models.kept import SKOPS, untrusted_types
+
+    path = Path(one.path)
+    places = [place for place in (Path(one.kept) if one.kept else path, path) if place.exists()]
+    try:
+        if reason := store.trust_reason(ModelVersion(one.uri, one.digest, one.version, path, one.kept_bytes)):
+            return reason
+        found = [file for place in places[:1] for file in ([place] if place.is_file() else place.rglob(f"*{SKOPS}"))]
+        skops = [file for file in found if file.suffix.lower() == SKOPS]
+        # Whatever has scored a partition has passed this question, which takes seconds to ask.
+        if skops and (one.partitions or not any(map(untrusted_types, skops))):
+            return "needs none"
+    except (ScorelineError, OSError):
+        pass
+    return ""
+
+
+def _store(job: str | None, settings: tuple[str, ...]) -> tuple[PathStore, str | None]:
+    """The store of models, and the name of the jobs that are meant, None for all."""
+    from scoreline.config import load
+    from scoreline.models.path_store import PathStore
+
+    known = _trust(job, settings)
+    if job is None:
+        return PathStore(known.home, known.home, known), None
+    loaded = load(job, settings=options.parsed(settings))
+    return PathStore(loaded.folder, loaded.home, known), loaded.job.key if settings else loaded.job.name
 
 
 def _trust(job: str | None, settings: tuple[str, ...]) -> Trust:
