@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scoreline import codebase
@@ -90,12 +90,14 @@ class Verdict:
         state: missing, input changed, output gone, forced, stale or current.
         reason: why it is due, or why it is not.
         due: whether it is.
-        last: the last publication.
+        slot: the last publication into its slot.
+        last: the same, or where the path names the model, that of another model.
     """
 
     state: str
     reason: str
     due: bool
+    slot: RunRecord | None = None
     last: RunRecord | None = None
 
 
@@ -139,22 +141,38 @@ def paths_of(assembly: Assembly, partition: Partition, model: ModelVersion) -> t
 
 def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
     """Whether a partition is due, and why."""
-    last = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
-    if last is None:
-        return Verdict(MISSING, "missing", due=True)
-    gone = _output_gone(assembly, found, last)
-    if gone is not None:
-        return Verdict(OUTPUT_GONE, gone, due=True, last=last)
-    if last.facts["fingerprint"] != found.fingerprint:
-        return Verdict(INPUT_CHANGED, INPUT_CHANGED, due=True, last=last)
+    slot = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
+    last = slot or _of_another_model(assembly, found)
+    must = _must(assembly, found, slot, last)
+    if must is not None:
+        return Verdict(*must, due=True, slot=slot, last=last)
+    assert last is not None
     changed = _changed(assembly, found, last)
     if wish.force:
-        return Verdict(FORCED, FORCED, due=True, last=last)
-    if changed and wish.stale:
-        return Verdict(STALE, changed, due=True, last=last)
+        return Verdict(FORCED, FORCED, due=True, slot=slot, last=last)
     if changed:
-        return Verdict(STALE, f"stale ({changed}); --stale scores it again", due=False, last=last)
-    return Verdict(CURRENT, "input, model and job are those of the last publication", due=False, last=last)
+        reason = changed if wish.stale else f"stale ({changed}); --stale scores it again"
+        return Verdict(STALE, reason, due=wish.stale, slot=slot, last=last)
+    return Verdict(CURRENT, "input, model and job are those of the last publication", due=False, slot=slot, last=last)
+
+
+def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRecord | None) -> tuple[str, str] | None:
+    """What makes a partition due whatever the caller wishes: (state, reason)."""
+    if last is None:
+        return MISSING, "missing"
+    gone = _output_gone(assembly, found, slot) if slot is not None else None
+    if gone is not None:
+        return OUTPUT_GONE, gone
+    return (INPUT_CHANGED, INPUT_CHANGED) if last.facts["fingerprint"] != found.fingerprint else None
+
+
+def _of_another_model(assembly: Assembly, found: Survey) -> RunRecord | None:
+    """The last publication where each model has its own slot: a new model must not make all history due."""
+    last = last_published(assembly.ledger, assembly.job.key, found.partition.slug)
+    if last is None:
+        return None
+    model = replace(found.model, version=last.facts["model"]["version"], digest=last.facts["model"]["digest"])
+    return last if list(paths_of(assembly, found.partition, model)) == last.facts["paths"] else None
 
 
 def _output_gone(assembly: Assembly, found: Survey, last: RunRecord) -> str | None:
@@ -223,9 +241,9 @@ def open_run(
         reason, last = "prepared and not published", None
         if found is not None:
             verdict = why_due(assembly, found, wish)
-            reason, last = verdict.reason, verdict.last
+            reason, last = verdict.reason, verdict.slot
             if not verdict.due:
-                return Opened(None, reason, last, tuple(healed))
+                return Opened(None, reason, verdict.last, tuple(healed))
         claim = _claim(assembly, partition, found, reason, deadline)
         if claim is None:
             continue

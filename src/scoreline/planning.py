@@ -1,0 +1,230 @@
+"""Planning: which partitions of a job are due, and why; it looks, and changes nothing.
+
+One plan pins the model once, so that all its partitions are judged by the same version.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from scoreline.abc import ModelFile, ModelStore, ModelVersion
+from scoreline.assembly import Assembly
+from scoreline.errors import InputMissing, ScorelineError, storage_failed
+from scoreline.job import require_sound
+from scoreline.opening import (
+    CURRENT,
+    FORCED,
+    INPUT_CHANGED,
+    MISSING,
+    OUTPUT_GONE,
+    STALE,
+    Survey,
+    Verdict,
+    Wish,
+    last_published,
+    last_telling,
+    living,
+    survey,
+    why_due,
+)
+from scoreline.partition import Partition
+from scoreline.record import FAILED, PREPARED, REFUSED, RunRecord
+from scoreline.report import Counts
+
+NO_INPUT, DAMAGED, HELD = "no input", "damaged input", "running"
+STATES = (
+    MISSING,
+    FAILED,
+    REFUSED,
+    INPUT_CHANGED,
+    OUTPUT_GONE,
+    PREPARED,
+    STALE,
+    FORCED,
+    CURRENT,
+    NO_INPUT,
+    DAMAGED,
+    HELD,
+)
+"""What `Planned.state` may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One partition of a plan.
+
+    Attributes:
+        partition: which.
+        state: one of `STATES`.
+        reason: why it would run, or why it would not.
+        due: whether a backfill scores it.
+        rows: of its input by the files' own count, None when there is no input that can be read.
+        last: the last run that says something of it.
+        published: the run whose content stands published.
+    """
+
+    partition: Partition
+    state: str
+    reason: str
+    due: bool
+    rows: int | None = None
+    last: RunRecord | None = None
+    published: RunRecord | None = None
+
+    @property
+    def tried(self) -> bool:
+        """Whether a backfill looks at it again: what is not there yet, or somebody works on, may be different then."""
+        return self.due or self.state in {NO_INPUT, HELD}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "partition": self.partition.slug,
+            "state": self.state,
+            "due": self.due,
+            "reason": self.reason,
+            "rows": self.rows,
+            "last_run": self.last and self.last.run_id,
+            "published_run": self.published and self.published.run_id,
+        }
+
+
+@dataclass(frozen=True)
+class PinnedModels:
+    """Implements `scoreline.abc.ModelStore` by asking another one only once: an alias that moves changes nothing.
+
+    Args:
+        store: the other one.
+    """
+
+    store: ModelStore
+    _versions: dict[str, ModelVersion] = field(default_factory=dict, repr=False)
+    _files: dict[str, ModelFile] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def resolve(self, uri: str) -> ModelVersion:
+        """See `scoreline.abc.ModelStore.resolve`."""
+        with self._lock:
+            if uri not in self._versions:
+                self._versions[uri] = self.store.resolve(uri)
+            return self._versions[uri]
+
+    def fetch(self, version: ModelVersion) -> ModelFile:
+        """See `scoreline.abc.ModelStore.fetch`."""
+        with self._lock:
+            if version.digest not in self._files:
+                self._files[version.digest] = self.store.fetch(version)
+            return self._files[version.digest]
+
+
+def pinned(assembly: Assembly) -> Assembly:
+    """The same assembly with its model pinned."""
+    if isinstance(assembly.models, PinnedModels):
+        return assembly
+    return replace(assembly, models=PinnedModels(assembly.models))
+
+
+def partitions_of(assembly: Assembly, chosen: str | None) -> list[Partition]:
+    """The partitions that a range names; without one, all from the job's start to the last complete interval.
+
+    Args:
+        assembly: of the job.
+        chosen: ``2021-01..2021-06``, both ends included, or one partition. By default from the job's ``start`` (else
+            from the first partition whose input is there) to the last complete interval; of a named grid, all whose
+            input is there.
+
+    Raises:
+        UsageError: the range is no range of the job's grid.
+    """
+    require_sound(assembly.job)
+    grid = assembly.job.grid
+    if chosen is not None:
+        return grid.range(chosen)
+    if grid.spec == "named":
+        return assembly.source.partitions()
+    first, last = _first(assembly), grid.last_complete(assembly.now())
+    return grid.span(first, last) if first is not None and _start(first) <= _start(last) else []
+
+
+def plan(assembly: Assembly, partitions: Sequence[Partition], wish: Wish = Wish()) -> list[Planned]:  # noqa: B008 - frozen
+    """Looks at each partition: its state, whether it is due, and why.
+
+    Raises:
+        ModelMissing: the model is not there.
+    """
+    require_sound(assembly.job)
+    assembly = pinned(assembly)
+    assembly.models.resolve(str(assembly.job.model))
+    return [_planned(assembly, partition, wish) for partition in partitions]
+
+
+def _first(assembly: Assembly) -> Partition | None:
+    if assembly.job.start is not None:
+        return assembly.job.grid.parse(assembly.job.start)
+    return min(assembly.source.partitions(), key=_start, default=None)
+
+
+def _start(partition: Partition) -> datetime:
+    assert partition.start is not None
+    return partition.start
+
+
+def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
+    key, slug = assembly.job.key, partition.slug
+    last, published = last_telling(assembly.ledger, key, slug), last_published(assembly.ledger, key, slug)
+    seen = Planned(partition, CURRENT, "", due=False, last=last, published=published)
+    holder = assembly.ledger.holder(key, slug)
+    if living(holder):
+        return replace(seen, state=HELD, reason=str(holder))
+    if last is not None and last.state == PREPARED:
+        return replace(seen, state=PREPARED, reason=f"run {last.run_id} is complete, but not published yet", due=True)
+    try:
+        found = survey(assembly, partition)
+    except InputMissing as error:
+        return _without_input(seen, error, wish)
+    except (ScorelineError, OSError) as error:
+        told = storage_failed(error) if isinstance(error, OSError) else error
+        return replace(seen, state=DAMAGED, reason=told.message, due=True)
+    seen = replace(seen, rows=found.rows)
+    return _by_last_run(assembly, seen, found, why_due(assembly, found, wish), wish)
+
+
+def _without_input(seen: Planned, error: InputMissing, wish: Wish) -> Planned:
+    if seen.published is None or wish.force:
+        return replace(seen, state=NO_INPUT, reason=error.message)
+    # What was published stays true of the input that it was made of; many sources put away what was scored.
+    return replace(seen, reason=f"published by run {seen.published.run_id}; its input is not there any more")
+
+
+def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, verdict: Verdict, wish: Wish) -> Planned:
+    """What the last attempt adds to a verdict that looks at publications only."""
+    last = seen.last
+    seen = replace(seen, state=verdict.state, reason=verdict.reason, due=verdict.due)
+    if not verdict.due or last is None or wish.force:
+        return seen
+    if last.state == REFUSED and _same(assembly, last, found):
+        refusals = assembly.job.gates.refusals(Counts(**last.facts["counts"]))
+        if refusals:
+            reason = f"run {last.run_id} was refused: {'; '.join(refusals)}; the same rows would be refused again"
+            return replace(seen, state=REFUSED, reason=reason, due=False)
+        return replace(seen, state=REFUSED, reason=f"run {last.run_id} was refused; the gates let it pass now")
+    error = last.facts.get("error") or {}
+    if last.state == FAILED and error.get("type") != InputMissing.__name__:
+        said = str(error.get("message", "without a word")).splitlines()[0]
+        return replace(seen, state=FAILED, reason=f"{verdict.reason}; the last attempt failed: {said}")
+    return seen
+
+
+def _same(assembly: Assembly, run: RunRecord, found: Survey) -> bool:
+    """Whether a run was made of the same input, model and job as a new one would be."""
+    facts = run.facts
+    return bool(
+        facts["fingerprint"] == found.fingerprint
+        and facts["model"]["digest"] == found.model.digest
+        and facts["scoring_digest"] == assembly.job.scoring_digest
+        and tuple(facts["paths"]) == found.paths
+    )
