@@ -12,8 +12,9 @@ from scoreline.errors import InputMissing, ScorelineError
 from scoreline.job import require_sound
 from scoreline.opening import survey
 from scoreline.partition import Partition
-from scoreline.preflight import examine, first_rows
-from scoreline.score import Constants
+from scoreline.preflight import SAMPLE_ROWS, examine, first_rows
+from scoreline.score import Constants, score_rows
+from scoreline.vetting import vet
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ def _declaration(assembly: Assembly) -> str:
 
 def _model(assembly: Assembly, loaded: list[Model]) -> str:
     version = assembly.models.resolve(str(assembly.job.model))
-    model = assembly.models.fetch(version).load([feature.name for feature in assembly.job.features])
+    model_file = assembly.models.fetch(version)
+    model = model_file.load([feature.name for feature in assembly.job.features])
+    notes = vet(assembly.job, model_file, model, assembly.accept_version)
     loaded.append(model)
     about = model.describe()
-    warned = f"; {'; '.join(about['warnings'])}" if about.get("warnings") else ""
+    warned = "".join(f"; {note}" for note in [*about.get("warnings", ()), *notes])
     return f"{about['kind']}, reads {', '.join(about['inputs'])}, digest {version.digest[:12]}{warned}"
 
 
@@ -108,4 +111,9 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
         how = f"the accelerated form agrees ({evidence.parity.detail}, {evidence.parity.rows:,} rows)"
     else:
         how = f"the accelerated form DISAGREES ({evidence.parity.detail}), so the model itself predicts"
-    return f"first rows of {partition}: every expression looks at its own row only; {how}"
+    counts = score_rows(assembly.job, model, sample.head(SAMPLE_ROWS), constants, splits[0], 0).counts
+    return (
+        f"first rows of {partition}: every expression looks at its own row only; {how}; of {counts.rows_in:,} rows "
+        f"{counts.scored:,} are scored, {counts.left_out:,} filtered, {counts.quarantined:,} quarantined"
+        + (f" ({', '.join(f'{reason} {rows:,}' for reason, rows in counts.reasons.items())})" if counts.reasons else "")
+    )

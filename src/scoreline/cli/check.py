@@ -15,9 +15,18 @@ _MARKS = {True: "ok  ", False: "FAIL", None: "--  "}
 @options.JOB
 @click.argument("partition", required=False)
 @options.MODEL
+@options.ACCEPT_VERSION
 @options.SET
 @options.JSON
-def check(job: str, partition: str | None, model: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
+def check(
+    job: str,
+    partition: str | None,
+    model: str | None,
+    settings: tuple[str, ...],
+    *,
+    accept_version: bool,
+    as_json: bool,
+) -> None:
     """Try JOB without a run: its declaration, its model, its input, and its first rows.
 
     The first rows of PARTITION (by default the newest that is there) show that every feature, filter and output column
@@ -31,7 +40,7 @@ def check(job: str, partition: str | None, model: str | None, settings: tuple[st
 
     loaded = load(job, settings=options.parsed(settings), model=model)
     chosen = loaded.job.grid.parse(partition) if partition else None
-    findings = check_core(assemble(loaded, Choices(ledger=MemoryLedger())), chosen)
+    findings = check_core(assemble(loaded, Choices(ledger=MemoryLedger(), accept_version=accept_version)), chosen)
     if as_json:
         show.print_json([finding.to_dict() for finding in findings])
     else:
