@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import read, run, verify
+    from scoreline.api import backfill, plan, read, run, verify
+    from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Files
     from scoreline.filters import Filter, between
@@ -37,6 +38,7 @@ _HOME = {
     "Identity": "parameters",
     "Job": "job",
     "Rule": "contract",
+    "backfill": "api",
     "between": "filters",
     "category": "features",
     "computed": "output",
@@ -47,6 +49,7 @@ _HOME = {
     "number": "features",
     "partition_slug": "output",
     "passthrough": "output",
+    "plan": "api",
     "prediction": "output",
     "ratio": "features",
     "read": "api",
@@ -55,6 +58,7 @@ _HOME = {
     "run_id": "output",
     "scored_at": "output",
     "verify": "api",
+    "within_partition": "contract",
 }
 
 __all__ = [
@@ -65,6 +69,7 @@ __all__ = [
     "Identity",
     "Job",
     "Rule",
+    "backfill",
     "between",
     "category",
     "computed",
@@ -75,6 +80,7 @@ __all__ = [
     "number",
     "partition_slug",
     "passthrough",
+    "plan",
     "prediction",
     "ratio",
     "read",
@@ -83,6 +89,7 @@ __all__ = [
     "run_id",
     "scored_at",
     "verify",
+    "within_partition",
 ]
 
 

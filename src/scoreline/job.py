@@ -94,6 +94,10 @@ class Job:
                     )
         _require_kinds(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers neither train nor simulate, and these functions may come from where no worker can import them.
+        return {**self.__dict__, "fit": None, "simulate": None}
+
     @property
     def key(self) -> str:
         """The job in the ledger: its name, with identity parameters in brackets."""

@@ -6,6 +6,7 @@ The annotation decides how text is read. Parameters marked with `Identity` join 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -18,6 +19,7 @@ class Identity:
     """Marks a parameter that makes another job of it: ``taxi_type: Annotated[str, Identity] = "green"``."""
 
 
+_URI = re.compile(r"[a-z][a-z0-9+]+:/")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -81,8 +83,7 @@ def _read(name: str, text: str, kind: Any, folder: Path) -> Any:
             if str(choice) == text:
                 return choice
         raise UsageError(f"{name}={text!r} is not one of {', '.join(map(str, choices))}")
-    # Unions such as `str | None` or `int | None` are read as their first member.
-    kind = next((one for one in get_args(kind) if one is not type(None)), kind)
+    kind = _member(kind, text)
     try:
         if kind is bool:
             return _BOOLEANS[text.lower()]
@@ -93,6 +94,14 @@ def _read(name: str, text: str, kind: Any, folder: Path) -> Any:
     except (ValueError, KeyError) as error:
         raise UsageError(f"{name}={text!r} is not of type {kind.__name__}") from error
     return text
+
+
+def _member(kind: Any, text: str) -> Any:
+    """What to read a text as: of a union its first member, or a path where it may be a URI or a path and is no URI."""
+    members = [one for one in get_args(kind) if one is not type(None)]
+    if {str, Path} <= set(members):
+        return str if _URI.match(text) else Path
+    return next(iter(members), kind)
 
 
 def _identity_text(name: str, value: Any) -> str:

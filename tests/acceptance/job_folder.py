@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from examples.nyc_green.make_months import month_table
+from tests.months import month_table
 
 from scoreline.formats.parquet_join import read_footer_metadata
 from scoreline.provenance import Provenance

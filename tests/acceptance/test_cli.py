@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from examples.nyc_green.make_months import make_month
 from tests.acceptance.job_folder import MONTH
+from tests.months import make_month
 
 from scoreline.partition import Grid
 

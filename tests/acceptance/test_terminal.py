@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples.nyc_green.make_months import make_month
 from tests.acceptance.job_folder import MONTH, JobFolder
 from tests.acceptance.processes import PATIENCE, SCRIPT
+from tests.months import make_month
 
 COMPLAINTS = ("Traceback", "Exception ignored", "BrokenPipeError", "fault in Scoreline")
 

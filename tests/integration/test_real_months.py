@@ -2,8 +2,8 @@
 
 import polars as pl
 import pytest
-from examples.nyc_green.make_months import make_month
 from tests.integration.place import MONTH, require_close, require_same_trips, trips_job
+from tests.months import make_month
 from tests.oracle import nyc_green as oracle
 
 from scoreline import category, number

@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import polars as pl
 import pytest
-from examples.nyc_green.make_months import make_month
 from tests.integration.place import trips_job
+from tests.months import make_month
 
 from scoreline import category, cross, number, prediction
 from scoreline.errors import InputInvalid, LossyCast, ModelFailed, ModelInvalid, ModelMissing

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples.nyc_green.make_months import make_month
+from tests.months import make_month
 from tests.oracle import nyc_green
 
 from scoreline.ledgers.sqlite import SqliteLedger

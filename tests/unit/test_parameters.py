@@ -141,3 +141,16 @@ def test_a_parameter_without_annotation_is_text():
         pass
 
     assert fill(declared, {"value": "1"}, FOLDER)[0] == {"value": "1"}
+
+
+def either(*, model: str | Path | None = None):
+    """Takes a path or a URI."""
+
+
+@pytest.mark.parametrize("text", ["models:/trips@champion", "runs:/abc/model", "s3://lake/model"])
+def test_where_a_path_or_a_uri_fits_a_uri_stays_as_it_is(text):
+    assert fill(either, {"model": text}, Path("/here"))[0] == {"model": text}
+
+
+def test_where_a_path_or_a_uri_fits_a_path_begins_in_the_given_folder():
+    assert fill(either, {"model": "models/a.bin"}, Path("/here"))[0] == {"model": Path("/here/models/a.bin")}
