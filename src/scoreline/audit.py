@@ -26,7 +26,6 @@ from scoreline.errors import PredictionMissing, ScorelineError
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
 from scoreline.record import PUBLISHED, Prepared, RunRecord
-from scoreline.rowsum import RowSum
 
 Place = Callable[[RunRecord, int], Path]
 """Where a sink of the job keeps, now, what a run published."""
@@ -273,6 +272,8 @@ def provenance_in(handle: BufferedReader) -> Provenance | None:
 
 def content_digest(handle: BufferedReader, provenance: Provenance) -> str:
     """The digest `rowsum-v1` of an open published file without its volatile columns, a batch of rows at a time."""
+    from scoreline.rowsum import RowSum  # it brings NumPy, which a run does without
+
     handle.seek(0)
     rows = pl.scan_parquet(handle).drop(provenance.volatile_columns())
     total = RowSum.of(rows.head(0).collect(), 0)

@@ -122,7 +122,7 @@ class TrainingFailed(Terminal):
     """The job's fit made no model that can be kept."""
 
 
-class Refused(ScorelineError):
+class Refused(Terminal):
     """A gate refused to publish what was scored; the old generation stands."""
 
     exit_code = 3
