@@ -57,7 +57,12 @@ def split(rows=10, path="in/2021-02.parquet", index=0):
 
 def constants(**changes):
     """What is the same for all rows of a made-up run."""
-    given = {"slug": "2021-02", "run_id": "r1", "model_version": "v1", "scored_at": datetime(2021, 3, 1, tzinfo=UTC)}
+    given = {
+        "partition": Grid("month").parse("2021-02"),
+        "run_id": "r1",
+        "model_version": "v1",
+        "scored_at": datetime(2021, 3, 1, tzinfo=UTC),
+    }
     return Constants(**(given | changes))
 
 
@@ -69,6 +74,9 @@ class Doubling:
     faster: object = None
     agrees: bool = True
     inputs: tuple = ("x",)
+
+    def card(self):
+        return None
 
     def load(self, features):
         return self

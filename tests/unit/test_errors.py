@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from scoreline import errors
-from scoreline.errors import InputMissing, ScorelineError, Terminal, Transient, UsageError, storage_failed
+from scoreline.errors import InputMissing, Refused, ScorelineError, Terminal, Transient, UsageError, storage_failed
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ScorelineError)]
 LEAVES = [kind for kind in CLASSES if kind not in {ScorelineError, Terminal, Transient}]
@@ -22,7 +22,8 @@ def test_every_error_is_either_terminal_or_transient(kind):
 
 @pytest.mark.parametrize("kind", LEAVES)
 def test_the_exit_code_says_whether_a_retry_can_help(kind):
-    assert kind("x").exit_code == (75 if issubclass(kind, Transient) else 2 if kind is UsageError else 1)
+    own = {UsageError: 2, Refused: 3}
+    assert kind("x").exit_code == (75 if issubclass(kind, Transient) else own.get(kind, 1))
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -8,7 +8,7 @@ from tests.unit.samples import Doubling, constants, job, split
 
 from scoreline import Filter, between, computed, expression, number, passthrough, prediction
 from scoreline.errors import JobError, NotRowWise
-from scoreline.expressions import beyond_own_row, wrapping_part
+from scoreline.expressions import asks_for_nan, beyond_own_row, nan_as_null, wrapping_part
 from scoreline.preflight import examine
 
 X, T, AT = pl.col("x"), pl.col("t"), pl.col("at")
@@ -119,6 +119,42 @@ def test_an_expression_over_its_own_row_is_let_through(expr):
 
 def test_the_part_that_looks_at_other_rows_is_named():
     assert "mean" in beyond_own_row(X.fill_null(X.mean()) + 1)
+
+
+# --- numbers that are none -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expr", "asks"),
+    [
+        (X > 0, False),
+        (pl.col("IsNan") > 0, False),
+        (X.is_nan(), True),
+        (X.is_not_nan() & (X > 0), True),
+        (X.is_finite(), True),
+        (X.is_infinite(), True),
+    ],
+)
+def test_an_expression_says_whether_it_decides_about_nan_itself(expr, asks):
+    assert asks_for_nan(expr) is asks
+
+
+NUMBERS = pl.DataFrame({"x": [1.0, float("nan"), None, -1.0], "y": [float("nan"), 1.0, 1.0, 1.0], "n": [1, 2, 3, 4]})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (X > 0, [True, None, None, False]),
+        ((X > 0) & (pl.col("y") > 0), [None, None, None, False]),
+        (pl.col("n") > 2, [False, False, True, True]),
+        (X.is_not_nan() & (X > 0), [True, False, None, False]),
+        (X.is_null(), [False, None, True, False]),
+        (pl.col("x").cast(pl.String) == "1.0", [True, None, None, False]),
+    ],
+)
+def test_a_verdict_over_nan_is_null_unless_it_asks_for_nan(verdict, expected):
+    assert NUMBERS.select(nan_as_null(verdict, NUMBERS.schema)).to_series().to_list() == expected
 
 
 # --- at preflight, where a sample would show nothing ----------------------------------------------------------------

@@ -28,21 +28,6 @@ def test_between_reads_every_kind_of_number():
     assert verdicts(between("x", 0, 2), [Decimal("1.50"), Decimal("2.01")], pl.Decimal(10, 2)) == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("keep", "asks"),
-    [
-        (pl.col("x") > 0, False),
-        (pl.col("IsNan") > 0, False),
-        (pl.col("x").is_nan(), True),
-        (pl.col("x").is_not_nan() & (pl.col("x") > 0), True),
-        (pl.col("x").is_finite(), True),
-        (pl.col("x").is_infinite(), True),
-    ],
-)
-def test_a_rule_says_whether_it_decides_about_nan_itself(keep, asks):
-    assert Filter("rule", keep).asks_for_nan is asks
-
-
 def test_null_is_neither_kept_nor_filtered():
     assert verdicts(between("x", 0, 1), [None, 1, 2], pl.Int64) == [None, True, False]
 

@@ -10,6 +10,14 @@ from scoreline import computed, model_version, partition_slug, passthrough, pred
 from scoreline.errors import InputInvalid, JobError, LossyCast
 from scoreline.output import GIVEN, MODEL_VERSION, PARTITION, PREDICTION, PREFIX, ROW_ID, RUN_ID, SCORED_AT, shape
 
+
+def fitting(frame, columns):
+    """The declared columns of rows that all fit them."""
+    made, broken = shape(frame, columns)
+    assert broken == {}
+    return made
+
+
 FRAME = pl.DataFrame(
     {
         "x": [1.0, None, 3.0],
@@ -36,50 +44,67 @@ def test_columns_come_in_declared_order_with_declared_types():
         run_id(),
         scored_at(),
     ]
-    made = shape(FRAME, columns)
+    made = fitting(FRAME, columns)
     assert made.schema == {column.name: column.dtype for column in columns}
     assert list(made.schema) == [column.name for column in columns]
     assert made.row(0) == ("r0", 1, "a", 0.5, 0.5, "2021-02", "v", "run", datetime(2021, 3, 1, tzinfo=UTC))
 
 
 def test_a_nullable_integer_that_arrives_as_float_stays_one():
-    assert shape(FRAME, [passthrough("x", pl.Int64)])["x"].to_list() == [1, None, 3]
+    assert fitting(FRAME, [passthrough("x", pl.Int64)])["x"].to_list() == [1, None, 3]
 
 
 def test_a_later_column_may_use_an_earlier_one():
     columns = [prediction("y"), computed("z", pl.col("y") * 2), computed("w", pl.col("z") - pl.col("y"))]
-    assert shape(FRAME, columns)["w"].to_list() == [0.5, 1.5, 2.5]
+    assert fitting(FRAME, columns)["w"].to_list() == [0.5, 1.5, 2.5]
 
 
 def test_an_earlier_column_sees_the_input_also_where_a_later_one_takes_its_name():
     columns = [computed("was", pl.col("x")), computed("x", pl.col("x") * 10), computed("now", pl.col("x"))]
-    made = shape(FRAME, columns)
+    made = fitting(FRAME, columns)
     assert (made["was"].to_list(), made["now"].to_list()) == ([1.0, None, 3.0], [10.0, None, 30.0])
 
 
 def test_what_is_passed_through_is_the_input_although_an_earlier_column_took_its_name():
     columns = [computed("x", pl.col("x") * 10), passthrough("raw", pl.Int64, "x")]
-    assert shape(FRAME, columns)["raw"].to_list() == [1, None, 3]
+    assert fitting(FRAME, columns)["raw"].to_list() == [1, None, 3]
 
 
 def test_a_constant_is_given_to_every_row():
-    assert shape(FRAME, [computed("one", pl.lit(1), pl.Int64)])["one"].to_list() == [1, 1, 1]
+    assert fitting(FRAME, [computed("one", pl.lit(1), pl.Int64)])["one"].to_list() == [1, 1, 1]
 
 
 def test_no_rows_make_no_rows_of_the_declared_types():
     columns = [prediction("y"), computed("c", pl.lit(1), pl.Int64), passthrough("name", pl.String)]
-    made = shape(FRAME.clear(), columns)
+    made = fitting(FRAME.clear(), columns)
     assert (made.height, made.schema) == (0, {"y": pl.Float64, "c": pl.Int64, "name": pl.String})
 
 
-@given(st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1))
-def test_a_column_declared_as_integer_holds_the_very_values_or_fails(values):
-    frame = pl.DataFrame({"n": pl.Series(values, dtype=pl.Float64)})
-    if all(value is None or value.is_integer() for value in values):
-        assert shape(frame, [passthrough("n", pl.Int64)])["n"].to_list() == values
-    else:
-        with pytest.raises(LossyCast, match="'n'"):
-            shape(frame, [passthrough("n", pl.Int64)])
+@given(st.lists(st.none() | st.floats(-1e6, 1e6) | st.integers(-5, 5).map(float), min_size=1))
+def test_a_column_declared_as_integer_holds_the_very_values_or_names_the_rows_that_do_not_fit(values):
+    made, broken = shape(pl.DataFrame({"n": pl.Series(values, dtype=pl.Float64)}), [passthrough("n", pl.Int64)])
+    fits = [value is None or value.is_integer() for value in values]
+    assert [value for value, fit in zip(made["n"], fits, strict=True) if fit] == [
+        value for value, fit in zip(values, fits, strict=True) if fit
+    ]
+    masks = {reason: mask.to_list() for reason, mask in broken.items()}
+    assert masks == ({} if all(fits) else {"output:n:not Int64": [not fit for fit in fits]})
+
+
+def test_each_column_names_its_own_misfits_and_columns_made_of_it_are_still_made():
+    frame = pl.DataFrame({"a": [1.0, 2.5, 3.0], "b": [300, 1, 300]})
+    columns = [passthrough("a", pl.Int64), passthrough("b", pl.Int8), computed("c", pl.col("a") * 2, pl.Int64)]
+    made, broken = shape(frame, columns)
+    assert {reason: mask.to_list() for reason, mask in broken.items()} == {
+        "output:a:not Int64": [False, True, False],
+        "output:b:not Int8": [True, False, True],
+    }
+    assert (made.schema, made["c"].to_list()[::2]) == ({"a": pl.Int64, "b": pl.Int8, "c": pl.Int64}, [2, 6])
+
+
+def test_a_type_that_no_value_can_become_is_refused():
+    with pytest.raises(LossyCast, match="'name' is String and cannot become Int64"):
+        shape(FRAME, [passthrough("name", pl.Int64)])
 
 
 @pytest.mark.parametrize(
