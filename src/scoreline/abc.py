@@ -261,6 +261,33 @@ class ModelStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A model that has been written to a folder.
+
+    Attributes:
+        file: loads it as scoring does, trusted.
+        name: of the file in the folder.
+        needs_trust: types in it that are not loaded until somebody trusts the model; a pickle needs trust anyway.
+    """
+
+    file: ModelFile
+    name: str
+    needs_trust: tuple[str, ...] = ()
+
+
+class ModelWriter(Protocol):
+    """Writes what ``fit`` has made. Guarantees: the written file alone gives the same predictions elsewhere."""
+
+    def write(self, estimator: Any, folder: Path) -> Written:
+        """Writes one model file into a folder.
+
+        Raises:
+            TrainingFailed: it cannot be kept.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """A model that training has written, ready to be kept.
 
@@ -269,6 +296,7 @@ class Trained:
         card: the same card.
         estimator: the object that the job's ``fit`` made.
         example: (a few rows, features), for a signature.
+        digest: of the folder, as a model store tells it.
         uri: the model as the job names it: a path, or ``models:/name@alias``.
         alias: under which others shall find it, None for the one that the URI names.
     """
@@ -277,12 +305,22 @@ class Trained:
     card: Card
     estimator: Any
     example: pl.DataFrame
+    digest: str
     uri: str
     alias: str | None = None
 
 
 class Registry(Protocol):
     """Where trained models are kept. Guarantees: nothing can be loaded under the returned URI before it is complete."""
+
+    def check(self, uri: str, alias: str | None) -> None:
+        """Refuses before the fit what ``log`` would refuse after it.
+
+        Raises:
+            UsageError: nothing can be kept under this name, or no alias given to it.
+            StorageFailed: the registry does not answer.
+        """
+        ...
 
     def log(self, trained: Trained) -> str:
         """Keeps a trained model; returns the URI by which it can be scored and that never means another one."""

@@ -24,11 +24,11 @@ def importable(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         new = set(sys.modules) - before
-        for name in [name for name in new if _lies_in(sys.modules.get(name.partition(".")[0]), folder)]:
+        for name in [name for name in new if lies_in(sys.modules.get(name.partition(".")[0]), folder)]:
             del sys.modules[name]
 
 
-def _lies_in(module: ModuleType | None, folder: Path) -> bool:
+def lies_in(module: ModuleType | None, folder: Path) -> bool:
     """Whether a top-level module is a file of the folder, or a package right in it."""
     file = getattr(module, "__file__", None)
     if file is None:

@@ -1,0 +1,1 @@
+"""Registries: where trained models are kept, one vendor per file."""
