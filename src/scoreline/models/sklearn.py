@@ -14,6 +14,8 @@ import polars as pl
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
+from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
+from scoreline.models.structure import is_sound
 
 _RECORDS_AT_ONCE = 32_768
 _DENSE_BYTES = 1 << 26
@@ -120,6 +122,7 @@ class DictModel:
             "kind": f"DictVectorizer + {name_of(self.estimator)}",
             "inputs": list(self.inputs),
             "vocabulary": len(self.vectorizer.vocabulary_),
+            **({"structure": "checked"} if is_sound(self.vectorizer, self.estimator) else {}),
             **self.facts,
         }
 
@@ -159,8 +162,19 @@ class FrameModel:
             )
 
     def predict(self, features: pl.DataFrame) -> Predictions:
-        """See `scoreline.abc.Model.predict`."""
-        return Predictions(pl.concat([self._predicted(part) for part in _slices(features, _RECORDS_AT_ONCE)]))
+        """See `scoreline.abc.Model.predict`.
+
+        Raises:
+            ModelFailed: with ``unseen``, feature -> positions of rows, where an encoder refused their categories.
+        """
+        try:
+            values = pl.concat([self._predicted(part) for part in _slices(features, _RECORDS_AT_ONCE)])
+        except ModelFailed as error:
+            # An encoder refuses a whole batch for one unknown category; whoever asked may leave these rows out.
+            if rows := refused_rows(self._learned, features):
+                error.facts["unseen"] = rows
+            raise
+        return Predictions(values, count_unseen(self._learned, features))
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
@@ -187,6 +201,10 @@ class FrameModel:
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
         return {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs), **self.facts}
+
+    @functools.cached_property
+    def _learned(self) -> tuple[Learned, ...]:
+        return learned_by(self.estimator, self._names or self.inputs)
 
     @property
     def _names(self) -> tuple[str, ...] | None:

@@ -147,6 +147,7 @@ def test_it_says_what_it_is():
         "kind": "DictVectorizer + LinearRegression",
         "inputs": ["r", "d"],
         "vocabulary": 4,
+        "structure": "checked",
         "digest": "x",
     }
 
