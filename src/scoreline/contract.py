@@ -63,6 +63,8 @@ class Field:
         if not isinstance(dtype, pl.DataType) or dtype.is_nested() or dtype in {pl.Object, pl.Unknown, pl.Null}:
             raise JobError(f"the field {self.name!r} cannot have the type {dtype}", hint="use a flat type of Polars")
         object.__setattr__(self, "dtype", dtype)
+        if self.nan and not dtype.is_float():
+            raise JobError(f"the field {self.name!r} is {dtype}, which knows no NaN", hint="leave nan=True out")
         if self.one_of is not None:
             object.__setattr__(self, "one_of", _allowed(self.name, self.one_of, dtype))
         for bound in (self.low, self.high):
