@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 
-from scoreline.casts import exactly, widen
+from scoreline.casts import converted, is_convertible, misfits, widen
 from scoreline.errors import LossyCast
 
 INTEGERS = {
@@ -68,6 +68,20 @@ def same(left, right):
     )
 
 
+def exactly(series, dtype):
+    """The values in another type, all of which fit it."""
+    made, unfit = converted(series, dtype)
+    assert unfit is None
+    return made
+
+
+def unfit_of(series, dtype):
+    """The mask of the values that do not fit a type, some of which do not."""
+    made, unfit = converted(series, dtype)
+    assert (made.dtype, made.len(), unfit.dtype) == (dtype, series.len(), pl.Boolean)
+    return unfit.to_list()
+
+
 @given(numbers())
 def test_widening_changes_no_value(series):
     assert same(widen(series.to_frame())["x"].to_list(), series.to_list())
@@ -112,23 +126,24 @@ def test_widening_keeps_rows_and_columns_in_order():
 @example(pl.Series("x", [0.1]), pl.Float32)
 @example(pl.Series("x", [1e300]), pl.Float32)
 @example(pl.Series("x", [-1]), pl.UInt64)
-def test_a_cast_keeps_every_value_or_is_refused_with_those_that_do_not_fit(series, kind):
+def test_a_cast_keeps_every_value_or_names_those_that_do_not_fit(series, kind):
     values = series.to_list()
-    misfits = [place for place, value in enumerate(values) if not fits(value, kind)]
-    if misfits:
-        with pytest.raises(LossyCast) as caught:
-            exactly(series, kind())
-        assert (caught.value.rows, caught.value.first) == (len(misfits), misfits[0])
-        assert repr(values[misfits[0]]) in caught.value.message or math.isnan(values[misfits[0]])
-    else:
-        made = exactly(series, kind())
-        assert made.dtype == kind
-        assert same(made.to_list(), values)
+    wrong = [not fits(value, kind) for value in values]
+    made, unfit = converted(series, kind())
+    assert made.dtype == kind
+    assert (unfit is None and not any(wrong)) or unfit.to_list() == wrong
+    kept = [place for place, misfit in enumerate(wrong) if not misfit]
+    assert same(made.gather(kept).to_list(), [values[place] for place in kept])
+
+
+@given(numbers(), st.sampled_from([*INTEGERS, *FLOATS]))
+def test_every_number_is_a_misfit_or_not(series, kind):
+    assert is_convertible(series.dtype, kind())
+    assert misfits(series, kind()).to_list() == [not fits(value, kind) for value in series]
 
 
 def test_one_and_a_half_never_becomes_one():
-    with pytest.raises(LossyCast, match=r"1\.5"):
-        exactly(pl.Series("n", [1.0, 1.5]), pl.Int64())
+    assert unfit_of(pl.Series("n", [1.0, 1.5, None]), pl.Int64()) == [False, True, False]
 
 
 def test_a_nullable_integer_stays_one():
@@ -140,28 +155,27 @@ def test_a_nullable_integer_stays_one():
 @given(
     st.lists(st.none() | TIMES, min_size=1), st.sampled_from(["ms", "us", "ns"]), st.sampled_from(["ms", "us", "ns"])
 )
-def test_a_time_keeps_its_instant_in_another_unit_or_is_refused(times, source, target):
+def test_a_time_keeps_its_instant_in_another_unit_or_is_named(times, source, target):
     series = pl.Series("t", times, dtype=pl.Datetime("us")).cast(pl.Datetime(source))
     held = series.to_list()  # in whole milliseconds where the source has no more
-    if target == "ms" and any(time is not None and time.microsecond % 1000 for time in held):
-        with pytest.raises(LossyCast):
-            exactly(series, pl.Datetime(target))
-    else:
-        made = exactly(series, pl.Datetime(target))
-        assert made.dtype == pl.Datetime(target)
-        assert made.to_list() == held
+    wrong = [target == "ms" and time is not None and bool(time.microsecond % 1000) for time in held]
+    made, unfit = converted(series, pl.Datetime(target))
+    assert made.dtype == pl.Datetime(target)
+    assert (unfit is None and not any(wrong)) or unfit.to_list() == wrong
+    kept = [place for place, misfit in enumerate(wrong) if not misfit]
+    assert made.gather(kept).to_list() == [held[place] for place in kept]
 
 
 @pytest.mark.parametrize("nanoseconds", [1, 999, 10**18 + 1])
 def test_nanoseconds_are_not_dropped(nanoseconds):
     series = pl.Series("t", [nanoseconds]).cast(pl.Datetime("ns"))
-    with pytest.raises(LossyCast):
-        exactly(series, pl.Datetime("us"))
+    assert unfit_of(series, pl.Datetime("us")) == [True]
 
 
-def test_a_year_that_nanoseconds_cannot_count_is_refused():
-    with pytest.raises(LossyCast):
-        exactly(pl.Series("t", [datetime.fromisoformat("9999-12-31")]), pl.Datetime("ns"))
+@pytest.mark.parametrize("year", [1, 1677, 2263, 9999])
+def test_a_year_that_nanoseconds_cannot_count_does_not_fit(year):
+    times = [datetime(2021, 2, 1), datetime(year, 1, 1)]  # noqa: DTZ001 - source times are naive
+    assert unfit_of(pl.Series("t", times), pl.Datetime("ns")) == [False, True]
 
 
 def test_a_duration_keeps_its_length():
@@ -183,8 +197,11 @@ def test_a_duration_keeps_its_length():
     ],
 )
 def test_another_kind_of_value_is_refused_even_where_it_would_fit(values, dtype):
-    with pytest.raises(LossyCast, match="without a conversion"):
-        exactly(values, dtype)
+    assert not is_convertible(values.dtype, dtype)
+    with pytest.raises(LossyCast, match="without a conversion") as caught:
+        converted(values.alias("n"), dtype)
+    assert "'n'" in caught.value.message
+    assert str(values.dtype) in caught.value.hint
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64(), pl.String(), pl.Datetime("us"), pl.Float64(), pl.Boolean()])
@@ -208,16 +225,22 @@ def test_categories_become_text(dtype):
         ("1.55", pl.Decimal(10, 1), False),
     ],
 )
-def test_a_decimal_is_kept_or_refused(value, dtype, fits):
+def test_a_decimal_is_kept_or_named(value, dtype, fits):
     series = pl.Series([Decimal(value)], dtype=pl.Decimal(10, 2))
     if fits:
         assert [Decimal(str(one)) for one in exactly(series, dtype)] == [Decimal(value)]
     else:
-        with pytest.raises(LossyCast):
-            exactly(series, dtype)
+        assert unfit_of(series, dtype) == [True]
 
 
-def test_the_refusal_names_the_column_and_a_type_that_fits():
-    with pytest.raises(LossyCast, match="'n'") as caught:
-        exactly(pl.Series("n", [0.5]), pl.Int64())
-    assert "Float64" in caught.value.hint
+@pytest.mark.parametrize("dtype", [pl.Enum(["a", "b", "1"]), pl.Categorical()])
+def test_a_category_becomes_text_and_nothing_else(dtype):
+    assert is_convertible(dtype, pl.String())
+    assert not is_convertible(dtype, pl.Int64())
+    assert not is_convertible(pl.String(), dtype)
+
+
+def test_the_values_that_fit_are_there_although_others_do_not():
+    made, unfit = converted(pl.Series("n", [7.0, 0.5, None, 8.0]), pl.Int64())
+    assert unfit.to_list() == [False, True, False, False]
+    assert made.filter(~unfit).to_list() == [7, None, 8]

@@ -11,8 +11,11 @@ import pytest
 from tests.unit.samples import job
 
 from scoreline import (
+    Field,
     Files,
     Filter,
+    Gates,
+    Rule,
     between,
     category,
     computed,
@@ -25,6 +28,7 @@ from scoreline import (
     row_id,
     run_id,
 )
+from scoreline.contract import within_partition
 from scoreline.errors import JobError
 from scoreline.job import lint, require_sound
 
@@ -58,6 +62,11 @@ def test_one_sink_may_be_given_without_a_list():
         {"sinks": ["out.parquet"]},
         {"source": "in.parquet"},
         {"trust": [1]},
+        {"contract": [pl.col("x") > 0]},
+        {"contract": [between("x", 0, 1)]},
+        {"gates": 10},
+        {"fit": "train.py"},
+        {"simulate": 1},
     ],
 )
 def test_a_part_of_the_wrong_kind_is_refused_where_it_is_declared(wrong):
@@ -73,6 +82,14 @@ def test_identity_parameters_stand_in_the_key():
 def test_a_job_pickles_with_its_digest():
     declared = job(filters=[between("x", 0, 1)], derive=[expression("y", pl.col("x") * 2)])
     assert pickle.loads(pickle.dumps(declared)).scoring_digest == declared.scoring_digest
+
+
+def test_a_job_travels_without_the_functions_that_no_worker_calls():
+    def local(*_):
+        return None
+
+    there = pickle.loads(pickle.dumps(job(fit=local, simulate=local, gates=Gates(min_rows=3))))
+    assert (there.fit, there.simulate, there.gates) == (None, None, Gates(min_rows=3))
 
 
 # --- what it reads --------------------------------------------------------------------------------------------------
@@ -91,6 +108,9 @@ def test_a_job_pickles_with_its_digest():
         ({"output": [prediction("p"), passthrough("q", pl.Int64, "c")]}, {"c", "x"}),
         ({"output": [prediction("p"), computed("err", pl.col("p") - pl.col("actual"))]}, {"actual", "x"}),
         ({"output": [row_id(), run_id(), prediction("p")]}, {"x"}),
+        ({"contract": [Field("x", pl.Float64), Field("only checked", pl.Int64)]}, {"only checked", "x"}),
+        ({"contract": [Rule("r", pl.col("a") < pl.col("b"))]}, {"a", "b", "x"}),
+        ({"contract": [within_partition("at")]}, {"at", "x"}),
         ({"output": [prediction("p"), computed("c", pl.lit(1.0))]}, {"x"}),
     ],
 )
@@ -107,7 +127,9 @@ def test_a_made_value_is_not_read_although_output_passes_it_through():
 
 # --- the scoring digest ---------------------------------------------------------------------------------------------
 
+RULE = Rule("paid", pl.col("x") > 0)
 BASE = {
+    "contract": [Field("x", pl.Float64, low=0), Field("a", pl.Int64), RULE],
     "derive": [duration("d", "a", "b")],
     "filters": [between("d", 1, 60)],
     "features": [cross("r", "a", "b"), number("x")],
@@ -121,6 +143,17 @@ SCORING = {
     "model": {"model": "models/other.pkl"},
     "row_id": {"row_id": "key"},
     "no row_id": {"row_id": None},
+    "no contract": {"contract": []},
+    "bound of a field": {"contract": [Field("x", pl.Float64, low=1), *BASE["contract"][1:]]},
+    "kind of a field's bound": {"contract": [Field("x", pl.Float64, low=0.0), *BASE["contract"][1:]]},
+    "type of a field": {"contract": [Field("x", pl.Float32, low=0), *BASE["contract"][1:]]},
+    "null in a field": {"contract": [Field("x", pl.Float64, low=0, nullable=True), *BASE["contract"][1:]]},
+    "NaN in a field": {"contract": [Field("x", pl.Float64, low=0, nan=True), *BASE["contract"][1:]]},
+    "values of a field": {"contract": [Field("x", pl.Float64, low=0, one_of=[1.0]), *BASE["contract"][1:]]},
+    "name of a rule": {"contract": [*BASE["contract"][:2], Rule("free", pl.col("x") > 0)]},
+    "expression of a rule": {"contract": [*BASE["contract"][:2], Rule("paid", pl.col("x") >= 0)]},
+    "a rule that warns": {"contract": [*BASE["contract"][:2], Rule("paid", pl.col("x") > 0, warn=True)]},
+    "the interval": {"contract": [*BASE["contract"], within_partition("at")]},
     "unit of a derived value": {"derive": [duration("d", "a", "b", unit="hours")]},
     "columns of a derived value": {"derive": [duration("d", "b", "a")]},
     "another derived value": {"derive": [*BASE["derive"], number("z")]},
@@ -146,6 +179,11 @@ INDIFFERENT = {
     "name": {"name": "other"},
     "identity": {"identity": (("kind", "green"),)},
     "sinks": {"sinks": Files("{mm}/{yyyy}.parquet", under="elsewhere")},
+    "gates": {"gates": Gates(quarantined_rows=7)},
+    "start": {"start": "2021-01"},
+    "target": {"target": "d"},
+    "fit": {"fit": len},
+    "simulate": {"simulate": max},
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},

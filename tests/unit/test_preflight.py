@@ -5,9 +5,9 @@ import pytest
 from tests.unit.models.pickles import pair
 from tests.unit.samples import Doubling, constants, job, split
 
-from scoreline import Filter, between, computed, cross, expression, number, passthrough, prediction, row_id
+from scoreline import Field, Filter, Rule, between, computed, cross, expression, number, passthrough, prediction, row_id
 from scoreline.abc import Batch, Predictions
-from scoreline.errors import InputInvalid, LossyCast, ModelFailed, NotRowWise, RowsUnscorable
+from scoreline.errors import InputInvalid, JobError, LossyCast, ModelFailed, NotRowWise
 from scoreline.models.sklearn import adapt
 from scoreline.preflight import SAMPLE_ROWS, examine, first_rows
 
@@ -34,6 +34,8 @@ WHOLE_COLUMN = {
         {"features": [number("x"), expression("bad", pl.col("t").first() + "_" + pl.col("t").last())]},
         "bad",
     ),
+    "a rule": ({"contract": [Rule("bad", pl.col("x") >= MEAN)]}, "rule bad"),
+    "a rule that warns": ({"contract": [Rule("bad", pl.col("x") >= MEAN, warn=True)]}, "rule bad"),
     "an output column": ({"output": [prediction("p"), computed("bad", pl.col("x") / pl.col("x").sum())]}, "bad"),
     "an output column of predictions": (
         {"output": [prediction("p"), computed("bad", pl.col("p") - pl.col("p").mean())]},
@@ -100,17 +102,66 @@ def test_a_model_predicts_once_because_its_last_bits_may_depend_on_its_company()
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"filters": [Filter("f", pl.col("n") > 0)]}, RowsUnscorable),
-        ({"features": [number("x"), cross("r", "n", "t")]}, RowsUnscorable),
+        ({"filters": [Filter("f", pl.col("missing") > 0)]}, InputInvalid),
         ({"features": [number("t")]}, InputInvalid),
-        ({"output": [prediction("p"), passthrough("h", pl.Int64)]}, LossyCast),
+        ({"contract": [Field("t", pl.Int64)]}, InputInvalid),
+        ({"contract": [Field("missing", pl.Int64)]}, InputInvalid),
+        ({"contract": [Rule("r", pl.col("t").dt.hour() > 0)]}, InputInvalid),
+        ({"output": [prediction("p"), passthrough("t", pl.Int64)]}, LossyCast),
         ({"output": [prediction("p"), computed("c", pl.col("missing"))]}, InputInvalid),
     ],
 )
 def test_what_would_fail_a_run_fails_here(change, error):
-    frame = ROWS.with_columns(n=pl.Series([1.0, None, 2.5, 3.0, 4.0]), h=pl.lit(0.5))
     with pytest.raises(error):
-        examined(job(**change), frame=frame)
+        examined(job(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"filters": [Filter("f", pl.col("n") > 0)]}, 4),
+        ({"features": [number("x"), cross("r", "n", "t")]}, 5),  # the filters kept them
+        ({"derive": [cross("r", "n", "t")]}, 4),
+        ({"contract": [Field("n", pl.Float64, high=2.5)]}, 2),
+        ({"contract": [Rule("r", pl.col("n") > 1)]}, 3),
+        ({"contract": [Rule("r", pl.col("n") > 1, warn=True)]}, 5),
+        ({"row_id": "n", "output": [row_id(), prediction("p")]}, 5),
+        ({"output": [prediction("p"), passthrough("h", pl.Int64)]}, 5),
+    ],
+)
+def test_rows_that_a_run_would_reject_do_not_stop_it(change, left):
+    frame = ROWS.with_columns(n=pl.Series([1.0, None, 2.5, 3.0, 4.0]), h=pl.lit(0.5))
+    assert examined(job(**change), frame=frame).rows == left
+
+
+def test_a_row_that_only_the_model_cannot_take_is_left_out_of_the_comparison():
+    @dataclass(frozen=True)
+    class Finite(Doubling):
+        def predict(self, features):
+            if not features["x"].is_finite().all():
+                raise ModelFailed("the model raised")
+            return super().predict(features)
+
+    frame = ROWS.with_columns(x=pl.col("x").replace(5.0, float("inf")))
+    evidence = examined(job(), model=Finite(faster=Doubling()), frame=frame)
+    assert (evidence.rows, evidence.parity.rows, evidence.accelerate) == (5, 4, True)
+
+
+def test_where_the_contract_lets_no_row_through_there_is_nothing_to_show():
+    evidence = examined(job(contract=[Field("x", pl.Float64, low=50)]), model=Doubling(faster=Doubling()))
+    assert (evidence.rows, evidence.parity, evidence.accelerate) == (0, None, False)
+
+
+def test_the_sample_is_of_rows_that_keep_the_contract():
+    frame = pl.DataFrame({"x": range(10 * SAMPLE_ROWS)})
+    late = Field("x", pl.Int64, low=5 * SAMPLE_ROWS)
+    assert examined(job(contract=[late]), frame=frame).rows == SAMPLE_ROWS
+
+
+def test_a_rule_whose_integers_can_wrap_is_refused():
+    frame = pl.DataFrame({"x": [1.0], "u": pl.Series([3], dtype=pl.UInt64)})
+    with pytest.raises(JobError, match="'rule late' computes"):
+        examined(job(contract=[Rule("late", pl.col("u") - 5 > 0)]), frame=frame)
 
 
 # --- parity ---------------------------------------------------------------------------------------------------------
