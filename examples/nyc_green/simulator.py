@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from scoreline.partition import Partition
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:  # the job imports this module, and its runs do without both
+    import numpy as np
+    import pyarrow as pa
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 ROWS = {"green": 60_000, "yellow": 200_000}  # of a month, unless told otherwise
 DIRT = 0.001
-ZONES, NEW_SCHEMA, SECOND = 265, (2023, 2), np.timedelta64(1, "s")
+ZONES, NEW_SCHEMA = 265, (2023, 2)
 FARTHEST = 293_931.0  # miles: the largest distance that was ever published
 ORDER = {
     "green": "VendorID lpep_pickup_datetime lpep_dropoff_datetime store_and_fwd_flag RatecodeID PULocationID"
@@ -45,7 +47,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {  # equally likely values; a column that 
     "extra": (0, 0.5, 1, 2.75),
     "congestion_surcharge": (0, 0, 2.75),
 }
-HOUR_WEIGHTS = np.array([2, 1, 1, 1, 1, 2, 4, 7, 8, 8, 8, 8, 8, 8, 9, 10, 10, 10, 10, 8, 6, 5, 4, 3]) / 142
+HOUR_WEIGHTS = 2, 1, 1, 1, 1, 2, 4, 7, 8, 8, 8, 8, 8, 8, 9, 10, 10, 10, 10, 8, 6, 5, 4, 3
 
 
 def simulate(
@@ -63,6 +65,9 @@ def simulate(
     Returns:
         (rows, the TLC's columns); the schema's metadata names the compression of the published file.
     """
+    import numpy as np
+    import pyarrow as pa
+
     assert partition.start is not None
     month = partition.start.year, partition.start.month
     wanted, rows = schema(taxi_type, *month), ROWS[taxi_type] if rows is None else rows
@@ -80,6 +85,8 @@ def simulate(
 
 def schema(taxi_type: str, year: int, month: int) -> pa.Schema:
     """The Arrow schema that the TLC's file of that month has."""
+    import pyarrow as pa
+
     new, text = (year, month) >= NEW_SCHEMA, ORDER[taxi_type]
     ids, counts = (pa.int32(), pa.int64()) if new else (pa.int64(), pa.float64())
     types = dict.fromkeys(("VendorID", "PULocationID", "DOLocationID"), ids)
@@ -94,6 +101,8 @@ def schema(taxi_type: str, year: int, month: int) -> pa.Schema:
 
 def _routes(rng: np.random.Generator, taxi_type: str, rows: int) -> tuple[Array, Array, Array]:
     """Pickup zone, dropoff zone (0-based) and miles between; the town is the same in every month."""
+    import numpy as np
+
     town = np.random.default_rng(int.from_bytes(hashlib.sha256(taxi_type.encode()).digest()[:16], "big"))
     popularity = 1 / (town.permutation(ZONES) + 2.0) ** 1.2
     popularity[263:] = popularity.sum() * 0.002
@@ -109,13 +118,15 @@ def _routes(rng: np.random.Generator, taxi_type: str, rows: int) -> tuple[Array,
 
 def _times(rng: np.random.Generator, month: tuple[int, int], miles: Array, complete: int) -> tuple[Array, Array]:
     """Pickup and dropoff instants: rush hours are slow, some trips are seconds or a day long."""
+    import numpy as np
+
     this = np.datetime64(f"{month[0]:04d}-{month[1]:02d}")
     rows, first, end = len(miles), this.astype("M8[D]"), (this + 1).astype("M8[D]")
-    hour = rng.choice(24, rows, p=HOUR_WEIGHTS)
+    hour = rng.choice(24, rows, p=np.array(HOUR_WEIGHTS) / sum(HOUR_WEIGHTS))
     day = rng.integers(0, (end - first).astype(int), rows)
-    pickup = first.astype("M8[us]") + (day * 86400 + hour * 3600 + rng.integers(0, 3600, rows)) * SECOND
+    pickup = first.astype("M8[s]") + (day * 86400 + hour * 3600 + rng.integers(0, 3600, rows))
     odd = rng.choice(rows, min(rows, 3 + rows // 20_000), replace=False)
-    pickup[odd] = end.astype("M8[us]") + rng.integers(60, 7200, len(odd)) * SECOND
+    pickup[odd] = end.astype("M8[s]") + rng.integers(60, 7200, len(odd))
     pickup[odd[:1]] = np.datetime64(rng.choice(["2009-01-01T00:47:49", "2008-12-31T23:02:29"]))
     speed = 13.0 - 5.0 * np.isin(hour, (8, 9, 15, 16, 17, 18))
     seconds = (100 + miles / speed * 3600 * rng.lognormal(0, 0.3, rows)).astype(int)
@@ -123,13 +134,15 @@ def _times(rng: np.random.Generator, month: tuple[int, int], miles: Array, compl
     seconds = np.where(luck < 0.022, short, np.where(luck > 0.998, day_long, seconds))
     pickup[complete:] = pickup[complete:].astype("M8[m]")  # the block is printed in whole minutes
     seconds[complete:] -= seconds[complete:] % 60
-    return pickup, pickup + seconds * SECOND
+    return pickup, pickup + seconds
 
 
 def _trips(
     rng: np.random.Generator, taxi_type: str, month: tuple[int, int], rows: int, complete: int
 ) -> dict[str, Array]:
     """Columns by name; a few trips in a thousand come again with negative amounts, as they are charged back."""
+    import numpy as np
+
     pickup_zone, dropoff_zone, miles = _routes(rng, taxi_type, rows)
     columns = {column: rng.choice(values, rows) for column, values in CHOICES.items()}
     columns["pickup"], columns["dropoff"] = _times(rng, month, miles, complete)
@@ -147,15 +160,19 @@ def _trips(
 
 def _misprint(rng: np.random.Generator, columns: dict[str, Array], month: int, complete: int) -> None:
     """One vendor prints the month where the minute belongs, so that some of its trips end before they begin."""
+    import numpy as np
+
     theirs = complete + np.flatnonzero(rng.random(len(columns["VendorID"]) - complete) < 0.003)
     columns["VendorID"][theirs] = 6
     for end in ("pickup", "dropoff"):
-        hours = columns["pickup"][theirs].astype("M8[h]").astype("M8[us]")
-        columns[end][theirs] = hours + (month * 60 + rng.integers(0, 60, len(theirs))) * SECOND
+        hours = columns["pickup"][theirs].astype("M8[h]").astype("M8[s]")
+        columns[end][theirs] = hours + (month * 60 + rng.integers(0, 60, len(theirs)))
 
 
 def _soil(rng: np.random.Generator, columns: dict[str, Array], dropoff: str, count: int) -> dict[str, Array]:
     """Breaks the contract in ``count`` rows, in seven ways; returns where values are to be null."""
+    import numpy as np
+
     rows = len(columns[dropoff])
     ways = np.array_split(rng.choice(rows, min(count, rows), replace=False), 7)
     masks = {name: np.zeros(rows, bool) for name in ("PULocationID", "DOLocationID", dropoff)}
