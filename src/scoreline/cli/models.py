@@ -11,12 +11,13 @@ import click
 from scoreline.cli import options
 
 if TYPE_CHECKING:
+    from scoreline.abc import ModelVersion
     from scoreline.audit import KnownModel
     from scoreline.models.path_store import PathStore
     from scoreline.models.trust import Trust
 
 _JOB = click.option("--job", metavar="JOB", help="The job whose home keeps the record; else SCORELINE_HOME.")
-_MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_MODEL = click.argument("model")
 
 
 @click.group()
@@ -33,12 +34,12 @@ def models() -> None:
 @_JOB
 @options.SET
 @options.JSON
-def trust(model: Path, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
-    """Trust MODEL as it is now, by its digest."""
+def trust(model: str, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
+    """Trust MODEL as it is now, by its digest: a file, a folder, or a URI such as models:/name@champion."""
     from scoreline.cli import show
-    from scoreline.durable import sha256_of
 
-    entry = _trust(job, settings).add(sha256_of(model), model.absolute())
+    version, store = _resolved(model, job, settings)
+    entry = store.trust.add(version.digest, version.uri)
     if as_json:
         show.print_json(entry)
     else:
@@ -52,26 +53,17 @@ def trust(model: Path, job: str | None, settings: tuple[str, ...], *, as_json: b
 @_JOB
 @options.SET
 @options.JSON
-def inspect(model: Path, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what MODEL is. Unless it is trusted it is not loaded: only the names that it would import are read."""
+def inspect(model: str, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
+    """Show what MODEL (a file, a folder or a URI) is.
+
+    Unless it is trusted, it is not loaded: only the names that it would import are read. A skops file whose types are
+    all known runs no code and needs no trust.
+    """
     from scoreline.cli import show
-    from scoreline.durable import sha256_of
-    from scoreline.models.inspect import pickled_names
+    from scoreline.models.inspect import inspected
 
-    known, digest = _trust(job, settings), sha256_of(model)
-    reason = known.reason(digest, model.absolute())
-    names, whole = pickled_names(model)
-    facts = {
-        "path": str(model.absolute()),
-        "bytes": model.stat().st_size,
-        "digest": digest,
-        "trusted": reason or "no",
-        "imports": names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"],
-    }
-    if reason is not None:
-        from scoreline.models.kept import describe_file
-
-        facts |= describe_file(model)
+    version, store = _resolved(model, job, settings)
+    facts = inspected(version, store.trust_reason(version))
     if as_json:
         show.print_json(facts)
         return
@@ -148,6 +140,17 @@ def _store(job: str | None, settings: tuple[str, ...]) -> tuple[PathStore, str |
         return PathStore(known.home, known.home, known), None
     loaded = load(job, settings=options.parsed(settings))
     return PathStore(loaded.folder, loaded.home, known), loaded.job.key if settings else loaded.job.name
+
+
+def _resolved(model: str, job: str | None, settings: tuple[str, ...]) -> tuple[ModelVersion, PathStore]:
+    """What a model that somebody typed is now; a path begins at the working directory."""
+    from scoreline.assemble import store_in
+    from scoreline.models.folder import is_uri
+
+    known, _ = _store(job, settings)
+    store = store_in(known.base, known.home, known.trust, known.trust_command)
+    typed = model if is_uri(model) else str(Path(model).expanduser().absolute())
+    return store.resolve(typed), store.paths
 
 
 def _trust(job: str | None, settings: tuple[str, ...]) -> Trust:

@@ -112,6 +112,11 @@ def find_model(experiment: str | Path, run_id: str) -> Path:
     return found[0]
 
 
+def is_uri(text: str) -> bool:
+    """Whether a model is named by a URI, not by a path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None
+
+
 def local_path(uri: str) -> Path:
     """The path that a ``file://`` URI or a plain path names.
 
@@ -123,7 +128,7 @@ def local_path(uri: str) -> Path:
         if parts.netloc not in {"", "localhost"}:
             raise ModelInvalid(f"{uri} lies on the host {parts.netloc}", hint="mount it, and give its path")
         return Path(unquote(parts.path))
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", uri):
+    if is_uri(uri):
         raise ModelInvalid(
             f"{uri}: models cannot be read from {parts.scheme}:// yet", hint="copy the model folder, and give its path"
         )

@@ -1,14 +1,44 @@
-"""Looking into a pickle without running it: which classes and functions it would call."""
+"""Looking into a model without running it: which classes and functions a pickle would call, which types skops needs."""
 
 from __future__ import annotations
 
 import pickletools
 from pathlib import Path
+from typing import Any
+
+from scoreline.abc import ModelVersion
+from scoreline.models.folder import read_folder
+from scoreline.models.kept import SKOPS, describe_file, untrusted_types
 
 _STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _TAKES_BACK = {"POP", "POP_MARK", "DUP"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
+
+
+def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
+    """What a model is, for people; it is loaded only where somebody has trusted it, or it runs no code.
+
+    Args:
+        version: the resolved model, a file or a folder.
+        trusted: why it may be loaded.
+    """
+    file, facts = version.path, {"path": str(version.path), "bytes": version.size, "digest": version.digest}
+    if version.path.is_dir():
+        folder = read_folder(version.path)
+        file = version.path / folder.model
+        facts |= {"version": version.version, "files": list(folder.files)}
+        facts |= {"made with": [f"{name} {one}" for name, one in folder.made_with.items()]} if folder.made_with else {}
+    facts["trusted"] = trusted or "no"
+    if file.suffix.lower() == SKOPS:
+        types = untrusted_types(file)
+        facts |= {"trusted": trusted or ("no" if types else "needs none"), "unknown": types}
+        loadable = trusted is not None or not types
+    else:
+        names, whole = pickled_names(file)
+        facts["imports"] = names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"]
+        loadable = trusted is not None
+    return facts | describe_file(file) if loadable else facts
 
 
 def pickled_names(path: Path) -> tuple[list[str], bool]:

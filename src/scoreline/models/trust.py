@@ -40,8 +40,8 @@ class Trust:
         """One JSON object a line: digest, path, by, host, at."""
         return self.home / "trusted.jsonl"
 
-    def add(self, digest: str, path: Path) -> dict[str, str]:
-        """Trusts a digest, for good; returns the recorded entry.
+    def add(self, digest: str, path: Path | str) -> dict[str, str]:
+        """Trusts a digest, for good; returns the recorded entry, which names the path or URI.
 
         Raises:
             StorageUnfit: others can write to the home, so the record would prove nothing.
