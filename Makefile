@@ -28,10 +28,10 @@ install = { test -x $(UV) && $(UV) pip install --python $(BIN)/python $(1); } ||
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint bench requirements clean
+.PHONY: help setup demo test test-versions lint bench requirements clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/dev $(STAMPS)/scoreline ## Make .venv with everything for development
 	@echo "Ready: $(BIN)/scoreline, $(BIN)/python"
@@ -41,6 +41,9 @@ demo: $(STAMPS)/demo $(STAMPS)/scoreline ## Score a month of New York taxi trips
 
 test: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the tests (ARGS="-k name" and the like)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-versions: $(STAMPS)/dev $(STAMPS)/scoreline ## Score models made by scikit-learn 1.0 to 1.8 (minutes)
+	$(BIN)/python -m pytest tests/versions $(ARGS)
 
 lint: $(STAMPS)/dev $(STAMPS)/scoreline ## Check style, types and layers
 	$(BIN)/ruff check
@@ -93,6 +96,8 @@ requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--up
 	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --output-file requirements/demo.txt
 	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --group dev \
 		--constraints requirements/demo.txt --output-file requirements/dev.txt
+	for file in requirements/versions/*.in; do \
+		$(COMPILE) "$$file" --output-file "$${file%.in}.txt" || exit 1; done
 
 # One version of each package for every Python from 3.11 on; no index addresses in the result.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
