@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - naive times are what sources have
 
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -239,6 +240,15 @@ def test_listed_whole_numbers_are_found_in_a_column_of_doubles():
     """As payment types come in months where one is missing."""
     found = reasons(field_of(pl.Int64, one_of=[1, 2]), [1.0, 2.5, 3.0, None, NAN], pl.Float64)
     assert found == [[], ["x:not Int64"], ["x:not allowed"], ["x:null"], ["x:nan"]]
+
+
+def test_what_is_no_number_is_told_by_its_own_name_and_not_also_as_unlisted():
+    assert reasons(field_of(pl.Float64, one_of=[1]), [INF, NAN, 2.0], pl.Float64) == [
+        ["x:infinite"],
+        ["x:nan"],
+        ["x:not allowed"],
+    ]
+    assert reasons(field_of(pl.Float64, one_of=[1], nan=True), [NAN], pl.Float64) == [[]]
 
 
 def test_an_empty_list_allows_nothing_but_what_may_be_missing():
@@ -481,6 +491,7 @@ def test_without_parts_every_row_is_good():
 def test_reasons_that_nobody_has_are_not_listed():
     verdict = judge([field_of(pl.Int64, low=0, high=9), POSITIVE], column([1, 2], pl.Int64), MONTH)
     assert (verdict.broken, verdict.warnings) == ({}, {})
+    assert list(judge([field_of(pl.Int64, low=0, high=9)], column([-1, 2], pl.Int64), MONTH).broken) == ["x:below 0"]
 
 
 def test_masks_have_one_answer_for_every_row():
@@ -603,7 +614,7 @@ def test_a_set_of_values_has_the_same_declaration_in_every_process():
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code], check=True, capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed}
         ).stdout
         for seed in "123"
     }
