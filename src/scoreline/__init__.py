@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, plan, read, run, verify
+    from scoreline.api import backfill, explain, plan, read, run, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Files
@@ -44,6 +44,7 @@ _HOME = {
     "computed": "output",
     "cross": "features",
     "duration": "features",
+    "explain": "api",
     "expression": "features",
     "model_version": "output",
     "number": "features",
@@ -75,6 +76,7 @@ __all__ = [
     "computed",
     "cross",
     "duration",
+    "explain",
     "expression",
     "model_version",
     "number",

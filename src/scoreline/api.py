@@ -15,6 +15,7 @@ from scoreline.audit import Verified
 from scoreline.audit import verify as verify_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import InputMissing
+from scoreline.explanation import Explanation
 from scoreline.formats.parquet import provenance_in
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
@@ -23,6 +24,7 @@ from scoreline.partition import Partition
 from scoreline.report import RunReport
 from scoreline.runner import run as run_core
 from scoreline.stores import local
+from scoreline.tracing import explain as explain_core
 
 JobLike = Job | str | os.PathLike[str]
 
@@ -158,6 +160,39 @@ def verify(
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
     return verify_core(assembly, partial(published_path, loaded), chosen, content=content, progress=progress)
+
+
+def explain(
+    job: JobLike,
+    key: str,
+    *,
+    partition: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> Explanation:
+    """How the prediction of a row came to be, or what became of the row.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        key: the row's id: ``<slug>_<file ordinal>-<row number in the input>``, or the value of the declared id column.
+        partition: look only into this one.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        Published row, run, model, code, input row and features; ``published`` is None, and ``fate`` says why, for a row
+        that was filtered or rejected.
+
+    Raises:
+        PredictionMissing: there is no such row.
+        FilesDamaged: the published file is gone, damaged or somebody else's.
+    """
+    loaded = load(job, settings=settings, home=home)
+    chosen = loaded.job.grid.parse(partition) if partition is not None else None
+    assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
+    return explain_core(assembly, partial(published_path, loaded), key, chosen)
 
 
 def _recorded(loaded: Loaded) -> Ledger:

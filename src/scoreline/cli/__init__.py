@@ -23,6 +23,7 @@ _COMMANDS = {
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
     "quarantine": ("scoreline.cli.quarantine:quarantine", "List and show rejected rows, with their reasons."),
     "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
+    "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
     "models": ("scoreline.cli.models:models", "Trust and inspect model files."),
 }
