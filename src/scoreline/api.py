@@ -10,19 +10,26 @@ from functools import partial
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, ledger_of, published_path
+from scoreline.assemble import Choices, assemble, ledger_of, published_path, source_folder
 from scoreline.audit import Verified
 from scoreline.audit import verify as verify_core
+from scoreline.backfilling import BackfillReport, Spectator
+from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
-from scoreline.errors import InputMissing
+from scoreline.errors import InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.parquet import provenance_in
+from scoreline.formats.parquet import provenance_in, write_table
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
+from scoreline.neighbours import importable
 from scoreline.opening import Wish, last_published
 from scoreline.partition import Partition
+from scoreline.planning import Planned, partitions_of
+from scoreline.planning import plan as plan_core
 from scoreline.report import RunReport
 from scoreline.runner import run as run_core
+from scoreline.simulation import Simulated
+from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
 from scoreline.tracing import explain as explain_core
 
@@ -81,6 +88,98 @@ def pick(job: Job, partition: str | None) -> Partition:
     return job.grid.parse(partition) if partition is not None else job.grid.last_complete(datetime.now(UTC))
 
 
+def plan(
+    job: JobLike,
+    partitions: str | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    stale: bool = False,
+    ledger: Ledger | None = None,
+) -> list[Planned]:
+    """Looks at each partition of a range: its state, whether `backfill` would score it, and why. Changes nothing.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partitions: such as ``"2021-01..2021-06"``, both ends included, or one partition; by default all from the job's
+            ``start`` (else from the first whose input is there) to the last complete interval, or all named ones.
+        model: a model file instead of the job's.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        force: what is current is due too.
+        stale: what another model or job has scored is due too.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        One `Planned` for each partition, in order.
+
+    Raises:
+        ModelMissing: the model is not there.
+        UsageError: the range is none of the job's grid.
+    """
+    loaded = load(job, settings=settings, model=model, home=home)
+    require_sound(loaded.job)
+    assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
+    return plan_core(assembly, partitions_of(assembly, partitions), Wish(force=force, stale=stale))
+
+
+def backfill(
+    job: JobLike,
+    partitions: str | None = None,
+    *,
+    at_once: int = 1,
+    model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    stale: bool = False,
+    wait: bool = True,
+    engine: str = "local",
+    workers: int | None = None,
+    accept_version: bool = False,
+    ledger: Ledger | None = None,
+    observers: Sequence[Observer] = (),
+) -> BackfillReport:
+    """Scores and publishes what is due of a range; one bad partition does not stop the others.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partitions: such as ``"2021-01..2021-06"``; see `plan`.
+        at_once: partitions at the same time, on threads of this process.
+        model: a model instead of the job's; it is pinned once for the whole range.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        force: score even what is current, and replace output files that no run published.
+        stale: score also what another model or job has scored.
+        wait: wait for partitions that other processes work on, when all else is done.
+        engine: ``local``, ``threads`` or ``processes``.
+        workers: splits at a time in all, by default one for each core; each partition has its share.
+        accept_version: use a model that other library versions made without golden rows that vouch for it.
+        ledger: instead of the SQLite ledger in the home.
+        observers: hear of the runs; those with ``begin`` and ``end`` (`scoreline.backfilling.Spectator`) of it all.
+
+    Returns:
+        An outcome for every partition of the range, and the exit code that they add up to.
+
+    Raises:
+        ScorelineError: nothing could be scored at all.
+    """
+    if at_once < 1:
+        raise UsageError(f"{at_once} partitions at once cannot be", hint="give 1 or more")
+    loaded = load(job, settings=settings, model=model, home=home)
+    require_sound(loaded.job)
+    total = len(os.sched_getaffinity(0)) if workers is None else workers
+    # No share is less than one worker, but what is wrong with the number itself is told as by `run`.
+    share = max(total // at_once, min(total, 1))
+    choices = Choices(engine, share, force, ledger, observers, limits(wait=wait), accept_version)
+    assembly = assemble(loaded, choices)
+    watching = [one for one in observers if isinstance(one, Spectator)]
+    chosen = partitions_of(assembly, partitions)
+    return backfill_core(assembly, chosen, Wish(force=force, stale=stale), at_once=at_once, spectators=watching)
+
+
 def read(
     job: JobLike,
     partition: str,
@@ -127,6 +226,41 @@ def read(
         if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
             raise InputMissing(f"{path} does not hold the predictions of {loaded.job.key} {chosen}", hint=again)
         return pl.read_parquet(handle)
+
+
+def simulate(
+    job: JobLike,
+    partitions: str,
+    *,
+    rows: int | None = None,
+    force: bool = False,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    progress: Callable[[Simulated], None] | None = None,
+) -> list[Simulated]:
+    """Makes up the input of a range of partitions, where the job reads it.
+
+    Args:
+        job: a `Job` that declares ``simulate``, or the path of a Python file that defines ``job``.
+        partitions: such as ``"2021-01..2021-03"``, both ends included.
+        rows: of each file; by default as many as the job's simulator likes.
+        force: replace files that are there.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        progress: hears of each file.
+
+    Returns:
+        One `Simulated` for each file.
+
+    Raises:
+        JobError: the job has no simulator.
+        UsageError: a file is there already.
+    """
+    loaded = load(job, settings=settings, home=home)
+    chosen, folder = loaded.job.grid.range(partitions), source_folder(loaded)
+    # A simulator may import what lies beside the job when it is called.
+    with importable(loaded.folder):
+        return simulate_core(loaded.job, chosen, folder, write_table, rows=rows, force=force, progress=progress)
 
 
 def verify(

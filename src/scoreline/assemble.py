@@ -71,6 +71,11 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
     )
 
 
+def source_folder(loaded: Loaded) -> Path:
+    """Where the paths of the job's source begin."""
+    return _folder(loaded, loaded.job.source)
+
+
 def published_path(loaded: Loaded, record: RunRecord, sink: int) -> Path:
     """Where this job's sink keeps what a run published."""
     return _folder(loaded, loaded.job.sink_files[sink]) / str(record.facts["paths"][sink])

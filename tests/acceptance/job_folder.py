@@ -44,6 +44,7 @@ class JobFolder:
         self.output = root / "predictions" / "green" / "2-2021.parquet"
         self.input.parent.mkdir(parents=True)
         shutil.copy(JOB_FILE, self.job)
+        shutil.copy(JOB_FILE.with_name("simulator.py"), self.root)
         shutil.copy(GATE, root)
         shutil.copy2(month, self.input)
         shutil.copytree(models, root / "models")

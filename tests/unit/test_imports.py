@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,8 @@ def place(tmp_path_factory):
     model = root / "models" / "m.bin"
     model.write_bytes(pickle.dumps(nyc_green.fit(january)))
     model.chmod(0o644)
-    (root / "job.py").write_text(EXAMPLE.read_text())
+    for name in ("job.py", "simulator.py"):
+        shutil.copy(EXAMPLE.with_name(name), root)
     return root
 
 

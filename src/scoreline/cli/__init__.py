@@ -19,7 +19,10 @@ from scoreline.errors import Cancelled, ScorelineError, Terminal, storage_failed
 
 _COMMANDS = {
     "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
+    "plan": ("scoreline.cli.plan:plan", "Show what a backfill would score, and why."),
+    "backfill": ("scoreline.cli.backfill:backfill", "Score and publish what is due of a range."),
     "check": ("scoreline.cli.check:check", "Try a job's declaration, model and first rows; publish nothing."),
+    "simulate": ("scoreline.cli.simulate:simulate", "Make up input files, for a job that has a simulator."),
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
     "quarantine": ("scoreline.cli.quarantine:quarantine", "List and show rejected rows, with their reasons."),
     "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
@@ -37,6 +40,8 @@ JOB is the path of a Python file that defines `job`. PARTITION is a data interva
   scoreline check JOB                     is the job sound?
   scoreline run JOB 2021-02               score February 2021
   scoreline run JOB 2021-02 --limit 5 --preview
+  scoreline plan JOB                      what is due, and why?
+  scoreline backfill JOB 2021-01..2021-12 score what is due of a year
   scoreline status JOB                    what is published?
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed (do not retry as is),

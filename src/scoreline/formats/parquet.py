@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from scoreline.formats.parquet_join import read_footer_metadata
 from scoreline.provenance import Provenance
@@ -18,3 +18,18 @@ def provenance_in(source: Path | BinaryIO) -> Provenance | None:
         return Provenance.from_metadata(read_footer_metadata(source))
     except (FileNotFoundError, ValueError):
         return None
+
+
+def write_table(table: Any, handle: BinaryIO) -> None:
+    """Writes an Arrow table as a single row group.
+
+    Args:
+        table: its schema's metadata may name a ``compression`` such as gzip, which is applied and not written.
+        handle: where to.
+    """
+    import pyarrow.parquet as pq
+
+    metadata = dict(table.schema.metadata or {})
+    compression = metadata.pop(b"compression", b"zstd").decode()
+    plain = table.replace_schema_metadata(metadata or None)
+    pq.write_table(plain, handle, compression=compression, row_group_size=max(table.num_rows, 1))
