@@ -13,7 +13,7 @@ from scoreline.abc import Ledger, Observer
 from scoreline.assemble import Choices, assemble, ledger_of, published_path, source_folder
 from scoreline.audit import Verified
 from scoreline.audit import verify as verify_core
-from scoreline.backfilling import BackfillReport, Spectator
+from scoreline.backfilling import Spectator
 from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import InputMissing, UsageError
@@ -23,6 +23,7 @@ from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
 from scoreline.opening import Wish, last_published
+from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
 from scoreline.planning import Planned, partitions_of
 from scoreline.planning import plan as plan_core

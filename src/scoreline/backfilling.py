@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from scoreline.abc import Engine
 from scoreline.assembly import Assembly
@@ -36,15 +35,14 @@ from scoreline.errors import (
     UsageError,
 )
 from scoreline.opening import Wish, error_facts, living
+from scoreline.outcome import NO_INPUT, NOT_RUN, TEMPORARY, BackfillReport, Outcome
 from scoreline.partition import Partition
-from scoreline.planning import NO_INPUT, Planned, pinned, plan
+from scoreline.planning import DAMAGED, Planned, pinned, plan
 from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED, RunRecord
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.runner import run
 from scoreline.splits import Split
 
-TEMPORARY, NOT_RUN = "temporary", "not run"
-_EXIT_CODES = ((1, {FAILED}), (3, {REFUSED}), (75, {TEMPORARY, NO_INPUT, CANCELLED, NOT_RUN}))
 _HIT_ALL_ALIKE = (
     JobError,
     LedgerFailed,
@@ -60,95 +58,6 @@ _HIT_ALL_ALIKE = (
 _OWN = {FAILED, REFUSED, CANCELLED, PREPARED}
 """States in which an attempt that raised leaves its run; in any other the newest run is somebody else's."""
 _POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one partition of a backfill ended.
-
-    Attributes:
-        partition: its slug.
-        outcome: published, current, stale (and left as it is), refused, failed, no input, temporary, cancelled or not
-            run.
-        reason: why it ran, or why it did not.
-        counts: where the rows of the run went, or of what stands published; None when nobody counted.
-        seconds: wall seconds of the run, 0 without one.
-        run_id: the run that ended so.
-        error: type, message and hint of what stopped it.
-        refusals: what the gates said, in sentences.
-        quarantine: file with the rejected rows.
-        published_run: the run whose content stands published.
-    """
-
-    partition: str
-    outcome: str
-    reason: str
-    counts: Counts | None = None
-    seconds: float = 0.0
-    run_id: str | None = None
-    error: dict[str, Any] | None = None
-    refusals: tuple[str, ...] = ()
-    quarantine: str | None = None
-    published_run: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillReport:
-    """What a backfill did, as people and scripts read it.
-
-    Attributes:
-        job: the job's key.
-        outcomes: one for each partition of the range, in order.
-        seconds: wall seconds.
-        model: uri, digest and version that all runs were pinned to.
-        cancelled: whether a signal ended it before it was through.
-        invocation: options that made the job, to be repeated in advice.
-    """
-
-    job: str
-    outcomes: tuple[Outcome, ...]
-    seconds: float
-    model: dict[str, str]
-    cancelled: bool = False
-    invocation: tuple[str, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """75 when it was cancelled; else 1 if any failed, else 3 if any was refused, else 75 if any may pass later."""
-        if self.cancelled:
-            return 75
-        found = {one.outcome for one in self.outcomes}
-        return next((code for code, outcomes in _EXIT_CODES if found & outcomes), 0)
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """Outcome -> partitions."""
-        return dict(Counter(one.outcome for one in self.outcomes))
-
-    @property
-    def counts(self) -> Counts:
-        """Where the rows went of all that was published now."""
-        return sum((one.counts for one in self.outcomes if one.outcome == PUBLISHED and one.counts), Counts())
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        counts = self.counts
-        rate = round(counts.rows_in / self.seconds, 1) if self.seconds else 0.0
-        return {
-            "job": self.job,
-            "exit_code": self.exit_code,
-            "cancelled": self.cancelled,
-            "totals": self.totals,
-            "seconds": self.seconds,
-            "rows_per_second": rate,
-            "published": asdict(counts),
-            "model": self.model,
-            "partitions": [one.to_dict() for one in self.outcomes],
-        }
 
 
 @runtime_checkable
@@ -191,7 +100,7 @@ def backfill(
     assembly = pinned(assembly)
     planned = plan(assembly, partitions, wish)
     version = assembly.models.resolve(str(assembly.job.model))
-    if any(one.due and one.state != PREPARED for one in planned):
+    if any(one.due and one.state not in {PREPARED, DAMAGED} for one in planned):
         # What is wrong with the model is wrong for every partition: it is said once, before anything runs.
         assembly.models.fetch(version).load([feature.name for feature in assembly.job.features])
     crew = _Crew(assembly, wish, spectators)
@@ -217,17 +126,15 @@ class _Crew:
     def work(self, tried: Sequence[Planned], at_once: int) -> dict[str, Outcome]:
         """Slug -> outcome of all that were tried, also when a signal ends it."""
         self._tell(lambda one: one.begin([planned.partition.slug for planned in tried]))
-        with suppress(KeyboardInterrupt):
-            try:
-                if at_once == 1:
-                    for planned in tried:
-                        self._one(planned)
-                else:
-                    self._several(tried, at_once)
-                self._wait_for_others()
-            except KeyboardInterrupt:
-                self._cancel.set()
-                raise
+        try:
+            if at_once == 1:
+                for planned in tried:
+                    self._one(planned)
+            else:
+                self._several(tried, at_once)
+            self._wait_for_others()
+        except KeyboardInterrupt:
+            self._cancel.set()
         why = "cancelled before its turn" if self.cancelled else "what stopped another partition would stop it too"
         left = [one.partition.slug for one in tried if one.partition.slug not in self._done]
         return self._done | {slug: Outcome(slug, NOT_RUN, why) for slug in left}
@@ -268,7 +175,7 @@ class _Crew:
         began = time.monotonic()
         try:
             outcome = _of_report(planned, run(self._stoppable(), planned.partition, self.wish))
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, SystemExit) as error:
             self._halt.set()
             self._end(replace(self._of_error(planned, error), seconds=_since(began)))
             raise
@@ -277,7 +184,7 @@ class _Crew:
                 self._busy.append(planned)
                 return
             outcome = self._of_error(planned, error)
-        except Exception as error:  # noqa: BLE001 - one bad partition must not stop the others, whatever it raises
+        except BaseException as error:  # noqa: BLE001 - one bad partition stops no other, though a library panics
             if isinstance(error, _HIT_ALL_ALIKE):
                 self._halt.set()
             outcome = self._of_error(planned, error)
@@ -311,6 +218,9 @@ class _Crew:
             newest = self.assembly.ledger.runs(self.assembly.job.key, planned.partition.slug, limit=1)
             if newest and newest[0].state in _OWN:
                 outcome = _with_facts(replace(outcome, run_id=newest[0].run_id), newest[0])
+            if newest and newest[0].state == PREPARED and outcome.error:
+                said = "interrupted while it was being published; the next run of the partition finishes it"
+                outcome = replace(outcome, error=outcome.error | {"message": said})
         return outcome
 
 
@@ -405,6 +315,8 @@ def _with_facts(outcome: Outcome, run: RunRecord) -> Outcome:
 
 
 def _sentence(outcome: Outcome) -> str:
+    if outcome.refusals:
+        return "; ".join(outcome.refusals)
     if outcome.error is not None:
         return str(outcome.error["message"]).splitlines()[0]
     counts = outcome.counts

@@ -23,9 +23,16 @@ MODEL_STORES = {
     "mlflow": "scoreline.models.mlflow_store:MlflowStore",
     "path": "scoreline.models.path_store:PathStore",
 }
+REGISTRIES = {
+    "mlflow": "scoreline.registries.mlflow:MlflowRegistry",
+    "path": "scoreline.registries.path:PathRegistry",
+}
+MODEL_WRITERS = {"sklearn": "scoreline.models.writing:SklearnWriter"}
 OBSERVERS = {
     "progress": "scoreline.observers.progress:ProgressBar",
     "lines": "scoreline.observers.lines:ProgressLines",
+    "backfill-bar": "scoreline.observers.backfill:BackfillBar",
+    "backfill-lines": "scoreline.observers.backfill:BackfillLines",
 }
 _EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn"}
 

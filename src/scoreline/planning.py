@@ -31,11 +31,12 @@ from scoreline.opening import (
     survey,
     why_due,
 )
+from scoreline.outcome import NO_INPUT
 from scoreline.partition import Partition
 from scoreline.record import FAILED, PREPARED, REFUSED, RunRecord
 from scoreline.report import Counts
 
-NO_INPUT, DAMAGED, HELD = "no input", "damaged input", "running"
+DAMAGED, HELD = "damaged input", "running"
 STATES = (
     MISSING,
     FAILED,

@@ -28,13 +28,12 @@ from scoreline.errors import (
     Refused,
     ScorelineError,
     StagingLost,
-    Transient,
     WorkerDied,
     storage_failed,
 )
 from scoreline.holding import holding
 from scoreline.job import require_sound
-from scoreline.opening import Opened, Wish, open_run, survey
+from scoreline.opening import Opened, Wish, error_facts, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, examine, first_rows
@@ -250,7 +249,7 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
         except OutputForeign as error:
             # Nobody can publish this content to that place, so it must not stand in the way of the next run.
             clean(assembly, work)
-            assembly.ledger.record(handle, FAILED, {"error": _error_facts(error)})
+            assembly.ledger.record(handle, FAILED, {"error": error_facts(error)})
             raise
         heartbeat.renew()
         clean(assembly, work, moved_on=True)
@@ -321,7 +320,7 @@ def release(assembly: Assembly, refused: RunRecord) -> RunReport:
         publish(assembly, claim.handle)
     except StagingLost as error:
         with suppress(ScorelineError, OSError):
-            assembly.ledger.record(claim.handle, FAILED, {"error": _error_facts(error)})
+            assembly.ledger.record(claim.handle, FAILED, {"error": error_facts(error)})
         raise
     report = _report(record_of(assembly, claim.handle), PUBLISHED, "released", clock, [])
     close(assembly, claim.handle, report)
@@ -392,17 +391,7 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
         assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
         if not isinstance(error, _KEEPS_PARTS):
             clean(assembly, work_of(assembly, handle))
-        assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": _error_facts(error)})
-
-
-def _error_facts(error: BaseException) -> dict[str, Any]:
-    cancelled = isinstance(error, KeyboardInterrupt)
-    return {
-        "type": type(error).__name__,
-        "message": "cancelled before it was prepared" if cancelled else getattr(error, "message", str(error)),
-        "hint": getattr(error, "hint", None),
-        "retry": cancelled or isinstance(error, Transient | OSError),
-    }
+        assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": error_facts(error)})
 
 
 def _heal(assembly: Assembly, handle: RunHandle) -> None:
@@ -414,7 +403,7 @@ def _heal(assembly: Assembly, handle: RunHandle) -> None:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
     except StagingLost as error:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
-        assembly.ledger.record(handle, FAILED, {"error": _error_facts(error)})
+        assembly.ledger.record(handle, FAILED, {"error": error_facts(error)})
 
 
 def _preflight(

@@ -17,6 +17,15 @@ SET = click.option(
 MODEL = click.option(
     "--model", metavar="URI", help="Use this model instead of the job's: a path, runs:/... or models:/..."
 )
+RANGE = click.argument("partitions", metavar="[RANGE]", required=False)
+STALE = click.option("--stale", is_flag=True, help="Score also what another model or job has scored.")
+FORCE = click.option("--force", is_flag=True, help="Score even what is current; replace files that no run published.")
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["local", "threads", "processes"]),
+    default="local",
+    help="Where splits are scored; local chooses threads or processes by the model.",
+)
 ACCEPT_VERSION = click.option(
     "--accept-version",
     is_flag=True,

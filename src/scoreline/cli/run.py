@@ -17,12 +17,7 @@ from scoreline.cli import options
 @click.option("--stale", is_flag=True, help="Without PARTITION: score also what another model or job has scored.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="With --preview: only the first N input rows.")
 @click.option("--preview", is_flag=True, help="Print predictions and publish nothing.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "threads", "processes"]),
-    default="local",
-    help="Where splits are scored; local chooses threads or processes by the model.",
-)
+@options.ENGINE
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Splits at a time; by default one per core.")
 @options.MODEL
 @options.ACCEPT_VERSION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scoreline.cli import options
 
 if TYPE_CHECKING:
     from scoreline.abc import Ledger
+    from scoreline.cli.advice import Trouble
     from scoreline.record import RunRecord
 
 
@@ -39,8 +40,10 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
     if as_json:
         show.print_json(records)
     elif records:
-        shown = ("job", "partition", "state", "rows_in", "scored", "filtered", "model", "updated_at")
+        shown = ("job", "partition", "state", "rows_in", "scored", "filtered", "quarantined", "model", "updated_at")
         show.print_table(shown, [[record[name] for name in shown] for record in records])
+        states = Counter(record["state"] for record in records)
+        click.echo(f"\n{len(records)} in all: {', '.join(f'{count} {state}' for state, count in states.items())}")
         for record in records:
             if record["next"]:
                 click.echo(f"\n{record['job']} {record['partition']}: {record['next']}")
@@ -60,12 +63,12 @@ def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]
 
 
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
+    from scoreline.opening import is_quiet
+
     newest: dict[tuple[str, str], RunRecord] = {}
-    # Runs that came to nothing without an error (overtaken, abandoned and taken over) say nothing where others do.
     for telling in (True, False):
         for run in runs:
-            quiet = run.state == "abandoned" or (run.state == "cancelled" and "error" not in run.facts)
-            if quiet is not telling:
+            if is_quiet(run) is not telling:
                 newest.setdefault((run.job, run.partition), run)
     return [newest[key] for key in sorted(newest)]
 
@@ -80,41 +83,59 @@ def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
         "rows_in": counts.get("rows_in", "-"),
         "scored": counts.get("scored", "-"),
         "filtered": sum(counts["filtered"].values()) if counts else "-",
+        "quarantined": counts.get("quarantined", "-"),
         "model": run.facts.get("model", {}).get("version", "-"),
         "updated_at": run.updated_at[:19] + "Z",
         "run_id": run.run_id,
         "reason": run.reason,
         "outputs": [made.target for made in run.prepared],
+        "quarantine": (run.facts.get("quarantine") or {}).get("path"),
         "next": advice,
     }
 
 
 def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
-    again = shlex.join(["scoreline", "run", job, run.partition, *run.facts.get("invocation", ())])
+    from scoreline.cli import advice
+
+    trouble = _trouble(ledger, run, job)
     if run.state in {"failed", "cancelled"}:
-        error = run.facts.get("error") or {}
-        hint = f"\n  Hint: {error['hint']}" if error.get("hint") else ""
-        return run.state, f"{error.get('message', run.state)}{hint}{_standing(ledger, run)}\n  Then: {again}"
+        return advice.state_of(run.state, trouble.error), advice.stopped(trouble)
+    if run.state == "refused":
+        return run.state, advice.refused(trouble)
     if run.state == "published":
-        return _published(run, again)
+        return _published(run, trouble.again)
     if run.state not in {"running", "prepared"}:
-        return run.state, f"Next: {again}"
+        return run.state, f"Next: {trouble.again}"
+    return _unfinished(ledger, run, trouble)
+
+
+def _trouble(ledger: Ledger, run: RunRecord, job: str) -> Trouble:
+    from scoreline.cli.advice import Trouble
+
+    standing = ledger.runs(run.job, run.partition, state="published", limit=1) if run.state != "published" else []
+    return Trouble(
+        job,
+        run.partition,
+        run.facts.get("invocation", ()),
+        run.run_id,
+        run.facts.get("error") or {"message": run.state},
+        run.facts.get("refusals", ()),
+        (run.facts.get("quarantine") or {}).get("path"),
+        standing[0].run_id if standing else None,
+    )
+
+
+def _unfinished(ledger: Ledger, run: RunRecord, trouble: Trouble) -> tuple[str, str]:
+    from scoreline.opening import living
+
     holder = ledger.holder(run.job, run.partition)
-    alive = holder is not None and not (holder.owner is not None and holder.owner.is_dead())
-    if alive and holder is not None and holder.run_id == run.run_id:
-        return (
-            run.state,
-            f"held by {holder.owner or 'no process (parked)'}, {holder.seconds_left:.0f} s of its lease left",
-        )
+    if holder is not None and living(holder) and holder.run_id == run.run_id:
+        who = holder.owner or "no process (parked)"
+        return run.state, f"held by {who}, {holder.seconds_left:.0f} s of its lease left"
     if run.state == "prepared":
-        return "prepared, interrupted", f"complete, but not published yet\n  Next: {again}"
-    stands = _standing(ledger, run)
-    return "interrupted", f"its process has ended, or lost its claim, without a word{stands}\n  Next: {again}"
-
-
-def _standing(ledger: Ledger, run: RunRecord) -> str:
-    standing = ledger.runs(run.job, run.partition, state="published", limit=1)
-    return f"\n  Still published: run {standing[0].run_id}" if standing else ""
+        return "prepared, interrupted", f"complete, but not published yet\n  Next: {trouble.again}"
+    said = ["its process has ended, or lost its claim, without a word", *trouble.standing, f"  Next: {trouble.again}"]
+    return "interrupted", "\n".join(said)
 
 
 def _published(run: RunRecord, again: str) -> tuple[str, str]:
