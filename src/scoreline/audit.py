@@ -34,7 +34,8 @@ OK, FLIPPED, MISSING, ANOTHER_RUN, FOREIGN = "ok", "flipped", "missing", "anothe
 OUTPUT, QUARANTINE, MODEL = "output", "quarantine", "model"
 _HISTORY = 1_000_000
 _BATCH_ROWS = 262_144
-_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError, OSError)
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError)
+"""What Polars raises for a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def _output(assembly: Assembly, record: RunRecord, made: Prepared, place: Place,
     try:
         with path.open("rb") as handle:
             there = provenance_in(handle)
-            record, made = _now_published(assembly.ledger, record, made, there)
+            record, made = now_published(assembly.ledger, record, made, there)
             state, detail = _judged(assembly.ledger, handle, made, record, there)
             digest = content_digest(handle, there) if content and state == OK and there else None
     except (FileNotFoundError, NotADirectoryError):
@@ -216,7 +217,7 @@ def _output(assembly: Assembly, record: RunRecord, made: Prepared, place: Place,
     return Verified(record.partition, OUTPUT, str(path), state, detail, advice, record.run_id, digest)
 
 
-def _now_published(
+def now_published(
     ledger: Ledger, record: RunRecord, made: Prepared, there: Provenance | None
 ) -> tuple[RunRecord, Prepared]:
     """What the file has to be, if a newer run of the slot was published since the ledger was read."""
@@ -261,7 +262,7 @@ def _metadata(handle: BufferedReader) -> dict[str, str] | None:
     handle.seek(0)
     try:
         return pl.read_parquet_metadata(handle)
-    except _UNREADABLE:
+    except (OSError, *UNREADABLE):
         return None
 
 

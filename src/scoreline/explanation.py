@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-PUBLISHED, SCORED, FILTERED, QUARANTINED, LOST = "published", "scored", "filtered", "quarantined", "lost"
+PUBLISHED, SCORED, FILTERED, QUARANTINED = "published", "scored", "filtered", "quarantined"
+LOST, UNKNOWN = "lost", "unknown"
 """What can become of a row. Scored is one that a job without a row id in its output has published somewhere; lost one
-that should have been published and is not there."""
+that should have been published and is not there; unknown one of which input and job, changed since, tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Explanation:
     Attributes:
         job: the job's key.
         key: of the row.
-        fate: ``published``, ``scored``, ``filtered``, ``quarantined`` or ``lost``.
+        fate: ``published``, ``scored``, ``filtered``, ``quarantined``, ``lost`` or ``unknown``.
         detail: the same in words.
         hint: the next command, '' when nothing has to be done.
         partition: slug.

@@ -18,7 +18,18 @@ from scoreline.abc import Batch, Model, ModelVersion
 from scoreline.assembly import Assembly
 from scoreline.audit import UNREADABLE, named, quarantine_file
 from scoreline.errors import InputInvalid, PredictionMissing, ScorelineError
-from scoreline.explanation import FILTERED, LOST, PUBLISHED, QUARANTINED, SCORED, Explanation, InputRow, Recheck, plain
+from scoreline.explanation import (
+    FILTERED,
+    LOST,
+    PUBLISHED,
+    QUARANTINED,
+    SCORED,
+    UNKNOWN,
+    Explanation,
+    InputRow,
+    Recheck,
+    plain,
+)
 from scoreline.job import Job
 from scoreline.output import ROW_ID
 from scoreline.partition import Partition
@@ -137,7 +148,7 @@ def _without_row(case: Case, came: InputRow, file: FileIdentity) -> Explanation:
     counts = case.record.facts.get("counts", {}).get("filtered", {})
     rules = [name for name, count in counts.items() if count]
     if case.rows is None:
-        return made(case, SCORED, f"was scored or filtered; which cannot be told, because {why}", came)
+        return made(case, UNKNOWN, f"was scored or filtered; which cannot be told, because {why}", came)
     if not rules:
         return made(case, LOST, "is in no quarantine, no filter left a row out, and it is not published", came)
     which = rules[0] if len(rules) == 1 else f"one of {', '.join(rules)}; which one cannot be told, because {why}"

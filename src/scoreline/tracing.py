@@ -23,6 +23,7 @@ from scoreline.record import RunRecord
 from scoreline.rejects import FILE, ROW
 from scoreline.score import numbered, row_ids
 
+_TRIED = 8
 _KEY = re.compile(r"(?P<slug>.+)_(?P<ordinal>\d{1,9})-(?P<row>\d{1,18})", re.ASCII)
 
 
@@ -140,12 +141,18 @@ def _told_by_id(case: Case, found: Sequence[tuple[int, int]]) -> Explanation:
     published = 0 if case.rows is None else case.rows.height
     if published > 1:
         case.notes.append(f"{published} published rows have this id; the first is shown")
-    distinct = list(dict.fromkeys(found))
-    if len(distinct) > 1:
-        rows = ", ".join(f"file {ordinal} row {row}" for ordinal, row in distinct[:5])
-        case.notes.append(f"{len(distinct)} input rows have this id: {rows}; the first is shown")
-    if distinct:
-        return told(case, *distinct[0])
+    places = list(dict.fromkeys(found))
+    if len(places) > 1:
+        rows = ", ".join(f"file {ordinal} row {row}" for ordinal, row in places[:_TRIED])
+        case.notes.append(f"{len(places)} input rows have this id: {rows}; the first is shown that this can be true of")
+        if case.is_published:
+            rejected_places = set(_in_quarantine(case))
+            places = [place for place in places if place not in rejected_places] or places
+    if places:
+        tried = (told(case, *place) for place in places[:_TRIED])
+        # What was filtered out has no features.
+        fitting = next((one for one in tried if one.input.features or not case.is_published), None)
+        return fitting or told(case, *places[0])
     names = ", ".join(file.path for file in case.files)
     changed = "; ".join(detail for _, detail in (now(case, file) for file in case.files) if detail)
     return made(

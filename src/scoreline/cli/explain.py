@@ -12,6 +12,8 @@ from scoreline.cli import options
 if TYPE_CHECKING:
     from scoreline.explanation import Explanation
 
+_MADE = {"published", "scored"}
+
 
 @click.command()
 @options.JOB
@@ -37,11 +39,12 @@ def explain(job: str, key: str, partition: str | None, settings: tuple[str, ...]
         show.print_json(found.to_dict())
     else:
         _print(found)
-    sys.exit(0 if found.published is not None else 1)
+    sys.exit(0 if found.fate in _MADE else 1)
 
 
 def _print(found: Explanation) -> None:
-    click.echo(f"{found.job} {found.key}: {found.detail if found.published else f'NOT PUBLISHED: it {found.detail}'}")
+    said = found.detail if found.fate in _MADE else f"NO PREDICTION: the row {found.detail}"
+    click.echo(f"{found.job} {found.key}: {said}")
     for name, value in (found.published or {}).items():
         click.echo(f"  {'':<9} {name} = {value}")
     for name, lines in _about(found).items():
