@@ -21,6 +21,16 @@ PREDICTED = "scoreline.prediction"
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "xgboost", "lightgbm", "onnxruntime")
 """Packages whose version may change what a model predicts."""
 
+_FORMS: dict[str, type] = {
+    "job": str,
+    "features": list,
+    "target": str,
+    "made_with": dict,
+    "trained_on": dict,
+    "params": dict,
+    "metrics": dict,
+}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -66,11 +76,20 @@ def read_card(folder: Path) -> Card | None:
         kind = form.pop("version")
         if kind != 1:
             raise ModelInvalid(f"{path} is of version {kind}, which this Scoreline does not know", hint="upgrade it")
+        _require_form(form)
         card = Card(**form | {"features": tuple(form["features"])})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelInvalid(f"{path} is damaged: {error}", hint="train the model again") from error
     golden = folder / GOLDEN
     return replace(card, golden=str(golden) if golden.is_file() else None)
+
+
+def _require_form(form: dict[str, Any]) -> None:
+    for name, kind in _FORMS.items():
+        if not isinstance(form.get(name, kind()), kind):
+            raise TypeError(f"{name} is {form[name]!r}")
+    if not all(isinstance(feature, dict) for feature in form["features"]):
+        raise TypeError("a feature is no declaration")
 
 
 def running_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,10 @@ from scoreline.errors import JobError
 from scoreline.report import Counts
 
 _FEW_ROWS, _FEW_PERCENT = 10, 10.0
+
+
+def _is_number(value: object, kind: type, most: float = math.inf) -> bool:
+    return isinstance(value, int | kind) and not isinstance(value, bool) and 0 <= value <= most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +27,8 @@ class Gates:
         max_rows: at most so many.
         null_percent: output column -> at most this part of its scored rows may be null.
 
-    Where neither rows nor percent are given, the budget is 10 rows or 10 percent, whichever is more. Nothing is
-    published either when rows were quarantined and none was scored.
+    Where neither rows nor percent are given, the budget is 10 rows or 10 percent, whichever is more, and nothing is
+    published when rows were quarantined and none was scored; a job with a budget of its own may add ``min_rows=1``.
     """
 
     quarantined_rows: int | None = None
@@ -33,14 +38,17 @@ class Gates:
     null_percent: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        percents = {"quarantined_percent": self.quarantined_percent, **self.null_percent}
-        for name, value in percents.items():
-            if value is not None and not 0 <= value <= 100:
-                raise JobError(f"the gate {name}={value} is no percentage", hint="give a number from 0 to 100")
+        if not isinstance(self.null_percent, Mapping):
+            raise JobError(f"the gate null_percent={self.null_percent!r} is no mapping", hint='write {"column": 5}')
+        nulls = {f"null_percent[{name!r}]": value for name, value in self.null_percent.items()}
+        for name, value in {"quarantined_percent": self.quarantined_percent, **nulls}.items():
+            unset = value is None and name not in nulls
+            if not unset and not _is_number(value, float, 100):
+                raise JobError(f"the gate {name}={value!r} is no percentage", hint="give a number from 0 to 100")
         for name in ("quarantined_rows", "min_rows", "max_rows"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise JobError(f"the gate {name}={value} is below 0", hint="give a number of rows")
+            if value is not None and not _is_number(value, int):
+                raise JobError(f"the gate {name}={value!r} is no number of rows", hint="give a whole number from 0 on")
         if self.min_rows is not None and self.max_rows is not None and self.min_rows > self.max_rows:
             raise JobError(f"the gates allow {self.min_rows} rows and more, but at most {self.max_rows}")
 
