@@ -58,6 +58,8 @@ def vet(job: Job, model_file: ModelFile, model: Model, accept_version: bool = Fa
             if form is not None:
                 _require_golden(golden, form, kind, changed)
         return [f"{_made(changed)}; its {golden.height:,} golden rows score the same"] if changed else []
+    if changed and about.get("changed"):  # nobody can know that it scores the same: it does not
+        raise ModelOutdated(f"{_made(changed)}, and {about['changed']}", hint=_TRAIN, changed=changed)
     return _judged(changed, sound=about.get("structure") == "checked", accepted=accept_version)
 
 

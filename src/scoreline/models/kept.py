@@ -19,6 +19,7 @@ from typing import Any
 from scoreline.abc import Model
 from scoreline.card import Card, read_card
 from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
+from scoreline.models.changed import changed_meaning
 from scoreline.models.folder import read_folder
 from scoreline.models.sklearn import adapt, name_of
 from scoreline.neighbours import importable
@@ -67,8 +68,10 @@ def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
         loaded, notes, made_with = _opened(content, kept.path, trusted=kept.trusted)
     if kept.folder:
         made_with = read_folder(Path(kept.folder)).made_with | made_with
-    facts = {"digest": kept.digest, "bytes": len(content), "warnings": notes}
-    return adapt(loaded, features, facts | ({"made_with": made_with} if made_with else {}))
+    facts: dict[str, Any] = {"digest": kept.digest, "bytes": len(content), "warnings": notes}
+    facts |= {"made_with": made_with} if made_with else {}
+    changed = changed_meaning(loaded, made_with["scikit-learn"]) if "scikit-learn" in made_with else ""
+    return adapt(loaded, features, facts | ({"changed": changed} if changed else {}))
 
 
 def untrusted_types(path: Path) -> list[str]:
