@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from scoreline import durable
-from scoreline.card import CARD, GOLDEN
+from scoreline.card import CARD, GOLDEN, PACKAGES
 from scoreline.errors import MissingExtra, ModelInvalid, ModelMissing
 from scoreline.partition import SLUG
 
@@ -206,7 +206,7 @@ def _yaml(path: Path) -> Any:
 
 
 def _recorded(path: Path) -> dict[str, str]:
-    """Package -> version of the exact requirements in ``requirements.txt`` or ``conda.yaml``."""
+    """Package -> version of what matters among the exact requirements of ``requirements.txt`` or ``conda.yaml``."""
     if path.name == REQUIREMENTS:
         lines: list[Any] = path.read_text("utf-8", errors="replace").splitlines()
     else:
@@ -215,4 +215,5 @@ def _recorded(path: Path) -> dict[str, str]:
         listed = listed if isinstance(listed, list) else []
         lines = [*listed, *(line for part in listed if isinstance(part, dict) for line in part.get("pip") or ())]
     found = [_PINNED.match(line) for line in lines if isinstance(line, str)]
-    return {one[1].lower().replace("_", "-"): one[2] for one in found if one}
+    versions = {one[1].lower().replace("_", "-"): one[2] for one in found if one}
+    return {name: version for name, version in versions.items() if name in PACKAGES}

@@ -119,7 +119,8 @@ class PathStore:
             if not types:
                 return False
             what = f"{version.path} holds types that skops does not know and nobody has trusted: {', '.join(types)}"
-        against = next(filter(None, map(self.trust.refusal, _files(version.path))), "")
+        open_to_others = [one for one in _files(version.path) if self.trust.reason(version.digest, one) is None]
+        against = next(filter(None, map(self.trust.refusal, open_to_others)), "")
         raise ModelUntrusted(what + (f" ({against})" if against else ""), hint=hint, digest=version.digest)
 
     def _keep(self, digest: str, found: ModelFolder, hashes: dict[str, str]) -> Path:
