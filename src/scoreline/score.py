@@ -6,10 +6,9 @@ the engine, or which partition comes next.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from scoreline.partition import Partition
 from scoreline.rejects import ROW, Rejects
 from scoreline.report import Counts, Receipt, SplitReport
 from scoreline.splits import Split
+from scoreline.suspects import refused
 
 _FEATURE = "scoreline.feature."
 
@@ -253,14 +253,14 @@ def predict_rows(
 ) -> tuple[pl.DataFrame, pl.DataFrame, Predictions]:
     """Predictions for (rows, features); ``frame`` has the same rows with their numbers.
 
-    Where the model raises, the rows whose features are infinite, missing or never seen are suspected; they are rejected
-    if the model can do without them. So are rows whose prediction is missing, infinite or not a number.
+    Where the model raises, the rows are rejected that it cannot take because features are infinite, missing or never
+    seen. So are rows whose prediction is missing, infinite or not a number.
 
     Returns:
         (rows, features), the frame and the predictions of the rows that are left.
 
     Raises:
-        ModelFailed: the model raised, and no suspect explains it.
+        ModelFailed: the model raised, and nothing suspect in the rows explains it.
     """
     inputs, frame, predictions = _predicted(model, inputs, frame, rejects)
     values = predictions.values
@@ -280,49 +280,16 @@ def _predicted(
     try:
         return inputs, frame, model.predict(wanted)
     except ModelFailed as error:
-        for suspects in _suspicions(wanted, error):
-            clear = ~pl.select(pl.any_horizontal(list(suspects.values()))).to_series()
-            try:
-                none = Predictions(pl.Series(dtype=pl.Float64))
-                predictions = model.predict(wanted.filter(clear)) if clear.any() else none
-            except ModelFailed:
-                continue
-            return inputs.filter(clear), rejects.take(frame, suspects), predictions
-        raise
-
-
-def _suspicions(inputs: pl.DataFrame, error: ModelFailed) -> Iterator[dict[str, pl.Series]]:
-    """Reason -> mask of rows on which a model may have failed, the smallest explanations first."""
-    kinds = [_infinite(inputs), _missing(inputs, numbers=True), _missing(inputs, numbers=False), _unseen(inputs, error)]
-    groups = [{reason: mask for reason, mask in group.items() if mask.any()} for group in kinds]
-    there = [group for group in groups if group]
-    for size in range(1, len(there) + 1):
-        for chosen in itertools.combinations(there, size):
-            yield {reason: mask for group in chosen for reason, mask in group.items()}
-
-
-def _infinite(inputs: pl.DataFrame) -> dict[str, pl.Series]:
-    floats = [values for values in inputs if values.dtype.is_float()]
-    return {f"feature:{values.name}:infinite": values.is_infinite().fill_null(value=False) for values in floats}
-
-
-def _missing(inputs: pl.DataFrame, *, numbers: bool) -> dict[str, pl.Series]:
-    # Models that take a missing category often take no missing number, and the other way round.
-    found = {}
-    for values in inputs:
-        if values.dtype.is_numeric() is numbers:
-            found[f"feature:{values.name}:null"] = values.is_null()
-        if numbers and values.dtype.is_float():
-            found[f"feature:{values.name}:nan"] = values.is_nan().fill_null(value=False)
-    return found
-
-
-def _unseen(inputs: pl.DataFrame, error: ModelFailed) -> dict[str, pl.Series]:
-    rows = pl.int_range(inputs.height, eager=True)
-    return {
-        f"feature:{name}:never seen": rows.is_in(pl.Series(positions, dtype=pl.Int64).implode())
-        for name, positions in error.facts.get("unseen", {}).items()
-    }
+        broken = refused(model, wanted, error)
+        if not broken:
+            raise
+        clear = ~pl.select(pl.any_horizontal(list(broken.values()))).to_series()
+        try:
+            none = Predictions(pl.Series(dtype=pl.Float64))
+            predictions = model.predict(wanted.filter(clear)) if clear.any() else none
+        except ModelFailed:
+            raise error from error.__cause__
+        return inputs.filter(clear), rejects.take(frame, broken), predictions
 
 
 def shape_rows(job: Job, frame: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:

@@ -11,7 +11,8 @@ import polars as pl
 from scoreline import Files, Job, number, prediction
 from scoreline.abc import Parity, Predictions
 from scoreline.partition import Grid
-from scoreline.score import Constants
+from scoreline.rejects import REASONS, ROW
+from scoreline.score import Constants, score_rows
 from scoreline.splits import FileIdentity, Split, Unit
 
 HOUR_GRIDS = [f"{hours}h" for hours in (1, 2, 3, 4, 6, 8, 12, 24)]
@@ -66,6 +67,11 @@ def constants(**changes):
     return Constants(**(given | changes))
 
 
+def rejections(made):
+    """Row number -> reasons, of all rejected rows."""
+    return dict(made.rejected.select(ROW, REASONS).iter_rows())
+
+
 @dataclass(frozen=True)
 class Doubling:
     """A model, and its own file: twice ``x``. What it counts as unseen, and its faster form, are given."""
@@ -93,3 +99,12 @@ class Doubling:
 
     def describe(self):
         return {"kind": "doubling"}
+
+
+def scored(declared, frame, first_row=0, model=Doubling()):
+    """What becomes of rows of ``in/a.parquet``."""
+    made = score_rows(declared, model, frame, constants(), split(frame.height, "in/a.parquet"), first_row)
+    made.counts.require_conserved(frame.height, "here")
+    assert made.counts.scored == made.frame.height
+    assert made.counts.quarantined == made.rejected.height
+    return made
