@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from scoreline.errors import JobError
 from scoreline.report import Counts
@@ -12,7 +13,7 @@ from scoreline.report import Counts
 _FEW_ROWS, _FEW_PERCENT = 10, 10.0
 
 
-def _is_number(value: object, kind: type, most: float = math.inf) -> bool:
+def _is_number(value: Any, kind: type, most: float = math.inf) -> bool:
     return isinstance(value, int | kind) and not isinstance(value, bool) and 0 <= value <= most
 
 
