@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, ledger_of, published_path, source_folder
+from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
 from scoreline.audit import Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
@@ -33,6 +33,8 @@ from scoreline.simulation import Simulated
 from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
 from scoreline.tracing import explain as explain_core
+from scoreline.training import Tell, TrainReport
+from scoreline.training import train as train_core
 
 JobLike = Job | str | os.PathLike[str]
 
@@ -229,6 +231,51 @@ def read(
         return pl.read_parquet(handle)
 
 
+def train(
+    job: JobLike,
+    training: str,
+    *,
+    validate: str | None = None,
+    alias: str | None = None,
+    model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    keep: bool = True,
+    tell: Tell | None = None,
+) -> TrainReport:
+    """Trains a job's model on its own rows, and keeps it where the job's model URI points.
+
+    The rows come through the job's source, contract, filters and features, as in scoring, and are collected in memory.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        training: partitions to learn from, such as ``"2021-01"`` or ``"2021-01..2021-03"``, both ends included.
+        validate: partitions to try the model on.
+        alias: of the registered model, instead of the one in the URI.
+        model: where to keep it, instead of the job's URI: a folder, or ``models:/NAME@ALIAS``.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        keep: False fits and measures only.
+        tell: hears of progress, in sentences.
+
+    Returns:
+        Counts, metrics, and the model with a URI that always means this one.
+
+    Raises:
+        ScorelineError: nothing was kept.
+    """
+    loaded = load(job, settings=settings, model=model, home=home)
+    require_sound(loaded.job)
+    grid = loaded.job.grid
+    return train_core(
+        bench(loaded, keep=keep),
+        grid.range(training),
+        grid.range(validate) if validate else (),
+        alias=alias,
+        tell=tell or (lambda _: None),
+    )
+
+
 def simulate(
     job: JobLike,
     partitions: str,
@@ -260,7 +307,7 @@ def simulate(
     loaded = load(job, settings=settings, home=home)
     chosen, folder = loaded.job.grid.range(partitions), source_folder(loaded)
     # A simulator may import what lies beside the job when it is called.
-    with importable(loaded.folder):
+    with importable(loaded.neighbours):
         return simulate_core(loaded.job, chosen, folder, write_table, rows=rows, force=force, progress=progress)
 
 

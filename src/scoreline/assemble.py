@@ -10,15 +10,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scoreline.abc import Engine, Ledger, Observer, Sink, Source
+from scoreline.abc import Engine, Ledger, Observer, Registry, Sink, Source
 from scoreline.assembly import Assembly, Limits
-from scoreline.catalog import ENGINES, LEDGERS, MODEL_STORES, SINKS, SOURCES, find
+from scoreline.catalog import (
+    ENGINES,
+    LEDGERS,
+    MODEL_STORES,
+    MODEL_WRITERS,
+    REGISTRIES,
+    SINKS,
+    SOURCES,
+    find,
+)
 from scoreline.config import Loaded, import_job_file
 from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
 from scoreline.job import example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
+from scoreline.training import Bench
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,25 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
 def source_folder(loaded: Loaded) -> Path:
     """Where the paths of the job's source begin."""
     return _folder(loaded, loaded.job.source)
+
+
+def bench(loaded: Loaded, *, keep: bool = True) -> Bench:
+    """What training works with; its registry follows the kind of URI that the job names its model by.
+
+    Args:
+        loaded: the job.
+        keep: False only tries.
+    """
+    assembly = assemble(loaded, Choices(ledger=find(LEDGERS, "memory")()))
+    writer = find(MODEL_WRITERS, "sklearn")(loaded.folder)
+    return Bench(assembly, writer, _registry(loaded) if keep else None, loaded.neighbours)
+
+
+def _registry(loaded: Loaded) -> Registry:
+    mlflow = str(loaded.job.model).startswith(("runs:", "models:"))
+    arguments = (loaded.home, loaded.job.experiment or loaded.job.name) if mlflow else (loaded.folder,)
+    made: Registry = find(REGISTRIES, "mlflow" if mlflow else "path")(*arguments)
+    return made
 
 
 def published_path(loaded: Loaded, record: RunRecord, sink: int) -> Path:

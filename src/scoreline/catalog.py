@@ -1,4 +1,4 @@
-"""Catalog: which adapter stands behind a name; adapters are imported when they are used.
+"""Catalog: which adapter or job stands behind a name; adapters are imported when they are used.
 
 A name that needs a library which is not installed gives one error that names the extra.
 """
@@ -6,6 +6,7 @@ A name that needs a library which is not installed gives one error that names th
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from scoreline.errors import MissingExtra, UsageError
@@ -34,6 +35,8 @@ OBSERVERS = {
     "backfill-bar": "scoreline.observers.backfill:BackfillBar",
     "backfill-lines": "scoreline.observers.backfill:BackfillLines",
 }
+JOBS = ("nyc_green",)
+"""Jobs that come along; a name means the same in every folder."""
 _EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn"}
 
 
@@ -56,3 +59,8 @@ def find(kind: dict[str, str], name: str) -> Any:
         raise MissingExtra(
             f"{name!r} needs {error.name}, which is not installed", hint=f"pip install 'scoreline[{extra}]'"
         ) from error
+
+
+def job_file(name: str) -> Path | None:
+    """The file of a job that comes along, None for any other name."""
+    return Path(__file__).absolute().parent / "jobs" / name / "job.py" if name in JOBS else None

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scoreline.assembly import Limits
+from scoreline.catalog import JOBS, job_file
 from scoreline.errors import JobError, ScorelineError, UsageError
 from scoreline.job import Job
 from scoreline.neighbours import importable
@@ -53,6 +54,11 @@ class Loaded:
     file: Path | None = None
     invocation: tuple[str, ...] = ()
 
+    @property
+    def neighbours(self) -> Path:
+        """Where the job's own functions may import from."""
+        return self.file.parent if self.file else self.folder
+
 
 def load(
     job: Job | str | os.PathLike[str],
@@ -65,7 +71,8 @@ def load(
     """A job ready to be assembled.
 
     Args:
-        job: a `Job`, or the path of a Python file that defines ``job`` (or of a folder with a ``job.py``).
+        job: a `Job`, or the path of a Python file that defines ``job`` (or of a folder with a ``job.py``), or the name
+            of a job in the catalog, which comes before a file of that name: write ``./name`` for that.
         settings: parameter -> text, for a file whose ``job`` is a function.
         model: overrides the job's model: a path relative to the working directory, or a URI.
         home: overrides Scoreline's folder.
@@ -89,7 +96,10 @@ def load(
         file = _file_of(job)
         made = _job_of(import_job_file(file), file, settings or {})
         options = tuple(part for name, text in (settings or {}).items() for part in ("--set", f"{name}={text}"))
-        loaded = Loaded(made, file.parent, given or file.parent / HOME, file, options)
+        own = given or _home_without_setting(file, environment)
+        # What comes along with Scoreline lies where nobody may write: its relative paths begin in its home.
+        folder = own / file.parent.name if _comes_along(file) else file.parent
+        loaded = Loaded(made, folder, own, file, options)
     if model is not None:
         uri = str(model)
         chosen_model = replace(loaded.job, model=uri if _URI.match(uri) else Path(model).expanduser().absolute())
@@ -102,10 +112,31 @@ def home_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None =
     environment = os.environ if environment is None else environment
     if chosen := environment.get("SCORELINE_HOME"):
         return Path(chosen).expanduser().absolute()
-    return _file_of(job).parent / HOME
+    return _home_without_setting(_file_of(job), environment)
+
+
+def _home_without_setting(file: Path, environment: Mapping[str, str]) -> Path:
+    """Beside the job's file; for a job that comes along, the folder where the user's programs keep their state."""
+    if not _comes_along(file):
+        return file.parent / HOME
+    state, user = (Path(environment.get(name, "")) for name in ("XDG_STATE_HOME", "HOME"))
+    if state.is_absolute():
+        return state / "scoreline"
+    if user.is_absolute():
+        return user / ".local" / "state" / "scoreline"
+    raise UsageError(
+        f"there is no folder for the ledger of {file.parent.name}: neither SCORELINE_HOME nor HOME is set",
+        hint="set SCORELINE_HOME to a folder that stays, such as SCORELINE_HOME=/var/lib/scoreline",
+    )
+
+
+def _comes_along(file: Path) -> bool:
+    return file == job_file(file.parent.name)
 
 
 def _file_of(job: str | os.PathLike[str]) -> Path:
+    if isinstance(job, str) and (known := job_file(job)):
+        return known
     file = Path(job).expanduser().absolute()
     return file / "job.py" if file.is_dir() else file
 
@@ -118,7 +149,11 @@ def import_job_file(file: Path) -> ModuleType:
         JobError: its code raises.
     """
     if not file.is_file():
-        raise UsageError(f"there is no job file at {file}", hint="give the path of a Python file that defines `job`")
+        names = ", ".join(JOBS)
+        raise UsageError(
+            f"there is no job file at {file}",
+            hint=f"give the path of a Python file that defines `job`, or one of: {names}",
+        )
     name = f"scoreline_job_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

@@ -1,0 +1,1 @@
+../../../../examples/nyc_green/simulator.py
