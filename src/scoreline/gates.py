@@ -13,8 +13,8 @@ from scoreline.report import Counts
 _FEW_ROWS, _FEW_PERCENT = 10, 10.0
 
 
-def _is_number(value: Any, kind: type, most: float = math.inf) -> bool:
-    return isinstance(value, int | kind) and not isinstance(value, bool) and 0 <= value <= most
+def _is_number(value: Any, kind: Any, most: float = math.inf) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Gates:
         nulls = {f"null_percent[{name!r}]": value for name, value in self.null_percent.items()}
         for name, value in {"quarantined_percent": self.quarantined_percent, **nulls}.items():
             unset = value is None and name not in nulls
-            if not unset and not _is_number(value, float, 100):
+            if not unset and not _is_number(value, int | float, 100):
                 raise JobError(f"the gate {name}={value!r} is no percentage", hint="give a number from 0 to 100")
         for name in ("quarantined_rows", "min_rows", "max_rows"):
             value = getattr(self, name)
