@@ -269,18 +269,18 @@ def write(kind, sk, table, folder):
 def main(rows, folder):
     """Writes all kinds, and at last ``versions.json``."""
     import joblib
-    import numpy
-    import pandas
+    import numpy as np
+    import pandas as pd
     import scipy
     import sklearn
 
     warnings.simplefilter("ignore")  # of a version about its own future
     form = json.loads(Path(rows).read_text())
-    table = pandas.DataFrame({name: pandas.Series(values) for name, values in form.items()})
+    table = pd.DataFrame({name: pd.Series(values) for name, values in form.items()})
     sk = everything()
     for kind in KINDS:
         write(kind, sk, table, folder)
-    versions = {"scikit-learn": sklearn, "numpy": numpy, "scipy": scipy, "pandas": pandas, "joblib": joblib}
+    versions = {"scikit-learn": sklearn, "numpy": np, "scipy": scipy, "pandas": pd, "joblib": joblib}
     (folder / "versions.json").write_text(json.dumps({name: one.__version__ for name, one in versions.items()}))
 
 

@@ -61,7 +61,9 @@ def outcome(root, rows, kind, model, **options):
 def require_equal(said, then):
     """Checks predictions against what the model's own version predicted."""
     if isinstance(then["predicted"][0], str):
-        assert said.to_list() == then["predicted"], _told(sum(a != b for a, b in zip(said, then["predicted"])), said)
+        assert said.to_list() == then["predicted"], _told(
+            sum(a != b for a, b in zip(said, then["predicted"], strict=True)), said
+        )
         return
     now, before = said.to_numpy(), np.array(then["predicted"])
     allowed = TOLERANCE * abs(before) if then["sizes"] is None else LINEAR_TOLERANCE * np.array(then["sizes"])

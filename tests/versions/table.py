@@ -40,7 +40,9 @@ def _environments(made_with):
 def _table(head, rows):
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
-    return ["| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |" for line in lines]
+    return [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
 
 
 def documented():

@@ -1,5 +1,7 @@
 """Which models of other versions are known to mean something else now. How they were found: tests/versions."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -20,7 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from scoreline.durable import sha256_of
+from scoreline.errors import ModelOutdated
 from scoreline.models.changed import changed_meaning
+from scoreline.models.kept import KeptModel
+from scoreline.testing.builders import tiny_job
+from scoreline.vetting import vet
 
 MATRIX = np.arange(60.0).reshape(20, 3) % 7
 LABELS, NUMBERS = np.arange(20) % 3, np.arange(20) * 1.5
@@ -112,3 +119,24 @@ def test_an_object_that_holds_itself_is_looked_at_once():
     own = {"model": LinearRegression()}
     own["again"] = own
     assert changed_meaning(own, "1.0") == ""
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A forest as scikit-learn 1.3 would have pickled it, as far as its version goes."""
+    path = tmp_path / "forest.pkl"
+    with monkeypatch.context() as patched:
+        patched.setattr("sklearn.base.__version__", "1.3.2")
+        path.write_bytes(pickle.dumps(forest()))
+    return KeptModel(str(path), sha256_of(path))
+
+
+def test_what_is_known_of_a_kept_model_stands_in_its_description(kept):
+    assert "trees" in kept.load(["a", "b", "c"]).describe()["changed"]
+
+
+@pytest.mark.parametrize("accept_version", [False, True])
+def test_such_a_model_is_refused_even_when_its_version_is_accepted(kept, tmp_path, accept_version):
+    with pytest.raises(ModelOutdated, match="trees") as refused:
+        vet(tiny_job(tmp_path), kept, kept.load(["a", "b", "c"]), accept_version=accept_version)
+    assert "--accept-version" not in refused.value.hint
