@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, read, run, verify
+    from scoreline.api import backfill, explain, plan, read, run, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Files
@@ -58,6 +58,7 @@ _HOME = {
     "run": "api",
     "run_id": "output",
     "scored_at": "output",
+    "train": "api",
     "verify": "api",
     "within_partition": "contract",
 }
@@ -90,6 +91,7 @@ __all__ = [
     "run",
     "run_id",
     "scored_at",
+    "train",
     "verify",
     "within_partition",
 ]

@@ -49,6 +49,7 @@ class Job:
         start: the first partition that has to be scored, for `plan` and `backfill` without a range.
         target: the derived value or input column that the model learns to predict.
         fit: makes an estimator of a frame with the features and the target, for `train`.
+        experiment: of MLflow, where `train` logs; by default the job's name.
         simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`.
 
     Raises:
@@ -72,6 +73,7 @@ class Job:
     start: str | None = None
     target: str | None = None
     fit: Callable[[Any], Any] | None = None
+    experiment: str | None = None
     simulate: Callable[[Partition, int, int | None], Any] | None = None
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""

@@ -1,8 +1,8 @@
 """Trained models in local folders: the job's model path is a link to the newest of the versions beside it.
 
-``models/green`` -> ``green.versions/<digest>``. A version is complete before it has its name and never changes; the link
-is replaced in one step. So a crash, or a scoring run at the same time, finds the old model or the new one, and the
-earlier ones stay until somebody removes them.
+``models/green`` -> ``green.versions/<digest>``. A version is complete before it has its name and never changes; the
+link is replaced in one step. So a crash, or a scoring run at the same time, finds the old model or the new one, and
+the earlier ones stay until somebody removes them.
 """
 
 from __future__ import annotations
