@@ -23,6 +23,7 @@ _COMMANDS = {
     "backfill": ("scoreline.cli.backfill:backfill", "Score and publish what is due of a range."),
     "train": ("scoreline.cli.train:train", "Train the job's model on its own rows, and keep it."),
     "check": ("scoreline.cli.check:check", "Try a job's declaration, model and first rows; publish nothing."),
+    "score": ("scoreline.cli.score:score", "Score one month by hand, with a model of an MLflow run."),
     "simulate": ("scoreline.cli.simulate:simulate", "Make up input files, for a job that has a simulator."),
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
     "quarantine": ("scoreline.cli.quarantine:quarantine", "List and show rejected rows, with their reasons."),
@@ -34,8 +35,8 @@ _COMMANDS = {
 
 _INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
 
-JOB is the path of a Python file that defines `job`, or the name of one that comes along: nyc_green. PARTITION is a data interval such as 2021-02, 2021-02-28 or
-2025-01-18T14Z-2h.
+JOB is the path of a Python file that defines `job`, or the name of one that comes along: nyc_green. PARTITION is a data
+interval such as 2021-02, 2021-02-28 or 2025-01-18T14Z-2h.
 
 \b
   scoreline check JOB                     is the job sound?

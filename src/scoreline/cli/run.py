@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -45,17 +44,11 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
     from scoreline.cli import show
 
     wait = not chosen.pop("no_wait")
-    report = run_api(job, partition, wait=wait, observers=(_progress(),), **chosen)
+    report = run_api(job, partition, wait=wait, observers=(show.progress(),), **chosen)
     if as_json:
         show.print_json(report.to_dict())
     else:
         show.print_report(report)
-
-
-def _progress() -> Any:
-    from scoreline.catalog import OBSERVERS, find
-
-    return find(OBSERVERS, "progress" if sys.stderr.isatty() else "lines")(sys.stderr)
 
 
 def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any], *, as_json: bool) -> None:

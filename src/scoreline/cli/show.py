@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     widths = [max(len(row[position]) for row in cells) for position in range(len(columns))]
     for row in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def progress() -> Any:
+    """The observer that shows a run's progress on standard error."""
+    from scoreline.catalog import OBSERVERS, find
+
+    return find(OBSERVERS, "progress" if sys.stderr.isatty() else "lines")(sys.stderr)
 
 
 def print_report(report: RunReport) -> None:
