@@ -10,11 +10,12 @@ import skops.io
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.pipeline import make_pipeline
-from tests.unit.models.folders import FEATURES, RUN, golden, mlflow_2_folder, own_folder
+from tests.unit.models.folders import FEATURES, RUN, mlflow_2_folder, own_folder
 from tests.unit.models.pickles import RECORDS, TARGET, pair, trap
 
+from scoreline import durable
 from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted, Transient
-from scoreline.models.kept import describe_file
+from scoreline.models.kept import KeptModel, describe_file
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
 
@@ -138,11 +139,11 @@ def test_a_trusted_folder_loads_types_that_skops_does_not_know(store, trusted):
     assert predicted(store, "models/own") == forest().predict(RECORDS).tolist()
 
 
-def test_the_model_file_itself_refuses_what_the_store_has_not_trusted(tmp_path, store):
-    version = store.resolve(str(own_folder(tmp_path / "own")))
-    kept = store.fetch(version)
-    assert not kept.trusted
-    assert pickle.loads(pickle.dumps(kept)).load(FEATURES) is kept.load(FEATURES)
+def test_a_kept_file_refuses_by_itself_what_no_store_has_trusted(tmp_path):
+    (tmp_path / "m.skops").write_bytes(skops.io.dumps(forest()))
+    kept = KeptModel(str(tmp_path / "m.skops"), durable.sha256_of(tmp_path / "m.skops"))
+    with pytest.raises(ModelUntrusted, match=UNKNOWN):
+        pickle.loads(pickle.dumps(kept)).load(FEATURES)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 cut"])
@@ -219,7 +220,3 @@ def test_versions_that_mlflow_recorded_are_told_by_the_model(store, trusted):
 def test_a_skops_file_is_described(tmp_path):
     folder = own_folder(tmp_path / "own")
     assert describe_file(folder / "model.skops")["kind"] == "DictVectorizer + LinearRegression"
-
-
-def test_golden_rows_of_the_tests_are_what_the_model_predicts():
-    assert golden(make_pipeline(*pair())).height == len(RECORDS)
