@@ -11,7 +11,7 @@ import polars as pl
 
 from scoreline.abc import Ledger, Observer
 from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
-from scoreline.audit import Verified
+from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
 from scoreline.backfilling import backfill as backfill_core
@@ -341,7 +341,7 @@ def verify(
     loaded = load(job, settings=settings, home=home)
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
-    return verify_core(assembly, partial(published_path, loaded), chosen, content=content, progress=progress)
+    return verify_core(assembly, _outputs(loaded), chosen, content=content, progress=progress)
 
 
 def explain(
@@ -374,7 +374,11 @@ def explain(
     loaded = load(job, settings=settings, home=home)
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
-    return explain_core(assembly, partial(published_path, loaded), key, chosen)
+    return explain_core(assembly, _outputs(loaded), key, chosen)
+
+
+def _outputs(loaded: Loaded) -> Outputs:
+    return Outputs(partial(published_path, loaded), provenance_in)
 
 
 def _recorded(loaded: Loaded) -> Ledger:

@@ -27,15 +27,24 @@ from scoreline.partition import Partition
 from scoreline.provenance import Provenance
 from scoreline.record import PUBLISHED, Prepared, RunRecord
 
-Place = Callable[[RunRecord, int], Path]
-"""Where a sink of the job keeps, now, what a run published."""
-
 OK, FLIPPED, MISSING, ANOTHER_RUN, FOREIGN = "ok", "flipped", "missing", "another run", "foreign"
 OUTPUT, QUARANTINE, MODEL = "output", "quarantine", "model"
 _HISTORY = 1_000_000
 _BATCH_ROWS = 262_144
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError)
-"""What Polars raises for a damaged file."""
+_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """How to get at what was published.
+
+    Attributes:
+        place: where a sink of the job keeps, now, what a run published.
+        provenance: what an open file says of itself, also of a damaged one; None when it says nothing.
+    """
+
+    place: Callable[[RunRecord, int], Path]
+    provenance: Callable[[BufferedReader], Provenance | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ class KnownModel:
         return asdict(self)
 
 
-def standing(ledger: Ledger, job: str, place: Place, slug: str | None = None) -> list[RunRecord]:
+def standing(ledger: Ledger, job: str, outputs: Outputs, slug: str | None = None) -> list[RunRecord]:
     """The publication of each slot that stands, newest first.
 
     Where a job has published to several folders, the one that counts is where it publishes now.
@@ -112,16 +121,16 @@ def standing(ledger: Ledger, job: str, place: Place, slug: str | None = None) ->
     chosen: dict[tuple[str, tuple[str, ...]], tuple[bool, RunRecord]] = {}
     for record in ledger.runs(job, slug, state=PUBLISHED, limit=_HISTORY):
         slot = (record.partition, tuple(record.facts.get("paths", ())))
-        here = all(made.target == str(path_of(record, made, place)) for made in record.prepared)
+        here = all(made.target == str(path_of(record, made, outputs)) for made in record.prepared)
         if slot not in chosen or (here and not chosen[slot][0]):
             chosen[slot] = (here, record)
     return [record for _, record in chosen.values()]
 
 
-def path_of(record: RunRecord, made: Prepared, place: Place) -> Path:
+def path_of(record: RunRecord, made: Prepared, outputs: Outputs) -> Path:
     """Where a publication lies now: where the job publishes, else where the ledger says."""
     with suppress(IndexError, KeyError):  # the job had more sinks then
-        now = place(record, made.sink)
+        now = outputs.place(record, made.sink)
         if now.exists() or not Path(made.target).exists():
             return now
     return Path(made.target)
@@ -129,7 +138,7 @@ def path_of(record: RunRecord, made: Prepared, place: Place) -> Path:
 
 def verify(
     assembly: Assembly,
-    place: Place,
+    outputs: Outputs,
     partition: Partition | None = None,
     *,
     content: bool = False,
@@ -139,7 +148,7 @@ def verify(
 
     Args:
         assembly: of the job.
-        place: where its sinks keep what was published.
+        outputs: where its files are.
         partition: only this one.
         content: compute the content digest of each output too.
         progress: hears (files done, files in all).
@@ -148,14 +157,14 @@ def verify(
         PredictionMissing: nothing is published for the partition.
     """
     job = assembly.job.key
-    records = standing(assembly.ledger, job, place, None if partition is None else partition.slug)
+    records = standing(assembly.ledger, job, outputs, None if partition is None else partition.slug)
     if partition is not None and not records:
         raise PredictionMissing(
             f"nothing is published for {job} {partition}",
             hint=shlex.join(["scoreline", "run", named(assembly), partition.slug, *assembly.invocation]),
         )
     records.sort(key=lambda record: record.partition)
-    tasks = list(_tasks(assembly, place, records, content=content))
+    tasks = list(_tasks(assembly, outputs, records, content=content))
     found: list[Verified] = []
     for task in tasks:
         found.append(task())
@@ -165,11 +174,11 @@ def verify(
 
 
 def _tasks(
-    assembly: Assembly, place: Place, records: Sequence[RunRecord], *, content: bool
+    assembly: Assembly, outputs: Outputs, records: Sequence[RunRecord], *, content: bool
 ) -> Iterator[Callable[[], Verified]]:
     for record in records:
         for made in record.prepared:
-            yield partial(_output, assembly, record, made, place, content=content)
+            yield partial(_output, assembly, record, made, outputs, content=content)
         if record.facts.get("quarantine"):
             yield partial(_quarantine, assembly, record)
     last = {record.facts["model"]["digest"]: record for record in records if "model" in record.facts}
@@ -201,11 +210,11 @@ def _other_model(assembly: Assembly, record: RunRecord) -> str:
     return str(kept_folder(assembly.home, model["digest"]) / Path(model["path"]).name)
 
 
-def _output(assembly: Assembly, record: RunRecord, made: Prepared, place: Place, *, content: bool) -> Verified:
-    path = path_of(record, made, place)
+def _output(assembly: Assembly, record: RunRecord, made: Prepared, outputs: Outputs, *, content: bool) -> Verified:
+    path = path_of(record, made, outputs)
     try:
         with path.open("rb") as handle:
-            there = provenance_in(handle)
+            there = outputs.provenance(handle)
             record, made = now_published(assembly.ledger, record, made, there)
             state, detail = _judged(assembly.ledger, handle, made, record, there)
             digest = content_digest(handle, there) if content and state == OK and there else None
@@ -233,9 +242,7 @@ def _judged(
     ledger: Ledger, handle: BufferedReader, made: Prepared, record: RunRecord, there: Provenance | None
 ) -> tuple[str, str]:
     size = os.fstat(handle.fileno()).st_size
-    handle.seek(0)
-    same = size == made.size and hashlib.file_digest(handle, "sha256").hexdigest() == made.sha256
-    if same:
+    if is_intact(handle, made):
         return OK, f"{made.rows:,} rows, run {record.run_id}"
     changed = f"{size:,} bytes where {made.size:,} were written" if size != made.size else "its bytes were changed"
     if there is None:
@@ -250,25 +257,26 @@ def _judged(
     return ANOTHER_RUN, f"is of run {there.run_id}" + ("" if known else ", which this ledger does not know")
 
 
+def is_intact(handle: BufferedReader, made: Prepared) -> bool:
+    """Whether an open file has the bytes that were published.
+
+    It is asked before Polars reads the file: a flipped byte in a page's header can end the process.
+    """
+    if os.fstat(handle.fileno()).st_size != made.size:
+        return False
+    handle.seek(0)
+    return hashlib.file_digest(handle, "sha256").hexdigest() == made.sha256
+
+
 def _is_torn(handle: BufferedReader, made: Prepared) -> bool:
     """Whether a file without provenance may be the published one, cut short or changed in its footer."""
     size = os.fstat(handle.fileno()).st_size
+    if size >= made.size:
+        return size == made.size
     handle.seek(0)
-    head = handle.read(4)
-    return size == made.size or (size < made.size and b"PAR1".startswith(head) and _metadata(handle) is None)
-
-
-def _metadata(handle: BufferedReader) -> dict[str, str] | None:
-    handle.seek(0)
-    try:
-        return pl.read_parquet_metadata(handle)
-    except (OSError, *UNREADABLE):
-        return None
-
-
-def provenance_in(handle: BufferedReader) -> Provenance | None:
-    """What an open published file says of itself, None when it cannot be read or says nothing."""
-    return Provenance.from_metadata(_metadata(handle) or {})
+    begins = _MAGIC.startswith(handle.read(len(_MAGIC)))
+    handle.seek(max(size - len(_MAGIC), 0))
+    return begins and (size <= len(_MAGIC) or handle.read() != _MAGIC)
 
 
 def content_digest(handle: BufferedReader, provenance: Provenance) -> str:

@@ -6,6 +6,7 @@ together with the rows that it was predicted with then.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ import polars as pl
 
 from scoreline.abc import Batch, Model, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.audit import UNREADABLE, named, quarantine_file
+from scoreline.audit import named, quarantine_file
 from scoreline.errors import InputInvalid, PredictionMissing, ScorelineError
 from scoreline.explanation import (
     FILTERED,
@@ -207,6 +208,10 @@ def rejected(case: Case, where: pl.Expr | None) -> pl.DataFrame:
     path = quarantine_file(case.assembly.home, case.record)
     try:
         with path.open("rb") as handle:
+            if hashlib.file_digest(handle, "sha256").hexdigest() != case.record.facts["quarantine"]["sha256"]:
+                case.notes.append(f"the quarantine file {path} is damaged: {_command(case, 'verify')}")
+                return none
+            handle.seek(0)
             rows = pl.scan_parquet(handle)
             if where is None:
                 schema = rows.collect_schema()
@@ -214,8 +219,8 @@ def rejected(case: Case, where: pl.Expr | None) -> pl.DataFrame:
                     return none
                 where = row_ids(case.job, schema, case.record.partition, 0) == case.key
             return rows.filter(where).select(FILE, ROW, REASONS).collect()
-    except (OSError, *UNREADABLE) as error:
-        case.notes.append(f"the quarantine file {path} cannot be read: {error}")
+    except OSError as error:
+        case.notes.append(f"the quarantine file {path} cannot be read: {error.strerror}")
         return none
 
 
@@ -293,8 +298,10 @@ def made(case: Case, fate: str, detail: str, came: InputRow, recheck: Recheck | 
 
 
 def _hint(case: Case, fate: str) -> str:
-    words = {QUARANTINED: ["quarantine", "show"], LOST: ["verify"], SCORED: ["check"]}.get(fate)
-    if words is None:
-        return ""
-    target = [] if fate == SCORED else [case.record.partition]
-    return shlex.join(["scoreline", *words, named(case.assembly), *target, *case.assembly.invocation])
+    words = {QUARANTINED: "quarantine show", LOST: "verify", SCORED: "check"}.get(fate)
+    return _command(case, words) if words else ""
+
+
+def _command(case: Case, words: str) -> str:
+    job, partition = named(case.assembly), case.record.partition
+    return shlex.join(["scoreline", *words.split(), job, partition, *case.assembly.invocation])

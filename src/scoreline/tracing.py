@@ -14,7 +14,7 @@ import polars as pl
 
 from scoreline.abc import Batch
 from scoreline.assembly import Assembly
-from scoreline.audit import UNREADABLE, Place, mending, named, now_published, path_of, provenance_in, standing
+from scoreline.audit import Outputs, is_intact, mending, named, now_published, path_of, standing
 from scoreline.errors import FilesDamaged, InputInvalid, PredictionMissing, UsageError
 from scoreline.explanation import PUBLISHED, Explanation, InputRow
 from scoreline.fate import Case, id_column, made, now, rejected, told
@@ -27,12 +27,12 @@ _TRIED = 8
 _KEY = re.compile(r"(?P<slug>.+)_(?P<ordinal>\d{1,9})-(?P<row>\d{1,18})", re.ASCII)
 
 
-def explain(assembly: Assembly, place: Place, key: str, partition: Partition | None = None) -> Explanation:
+def explain(assembly: Assembly, outputs: Outputs, key: str, partition: Partition | None = None) -> Explanation:
     """How the prediction of a row came to be, or what became of the row.
 
     Args:
         assembly: of the job.
-        place: where its sinks keep what was published.
+        outputs: where its files are.
         key: the declared id, else ``<slug>_<file ordinal>-<row number in the input>``.
         partition: look only into this one.
 
@@ -41,7 +41,7 @@ def explain(assembly: Assembly, place: Place, key: str, partition: Partition | N
         FilesDamaged: the published file is gone, damaged or somebody else's.
     """
     if assembly.job.row_id is not None:
-        return _by_declared_id(assembly, place, key, partition)
+        return _by_declared_id(assembly, outputs, key, partition)
     match = _KEY.fullmatch(key)
     if match is None:
         form = f"{assembly.job.grid.example}_0-17"
@@ -56,13 +56,13 @@ def explain(assembly: Assembly, place: Place, key: str, partition: Partition | N
     if partition not in {None, own}:
         raise PredictionMissing(f"{key} is a row of {own}, not of {partition}", hint="leave --partition out")
     ordinal, row = int(match["ordinal"]), int(match["row"])
-    case = _case(assembly, place, f"{own}_{ordinal}-{row}", _published(assembly, place, own))
+    case = _case(assembly, outputs, f"{own}_{ordinal}-{row}", _published(assembly, outputs, own))
     return told(case, ordinal, row)
 
 
-def _published(assembly: Assembly, place: Place, partition: Partition) -> list[RunRecord]:
+def _published(assembly: Assembly, outputs: Outputs, partition: Partition) -> list[RunRecord]:
     job = assembly.job.key
-    found = standing(assembly.ledger, job, place, partition.slug)
+    found = standing(assembly.ledger, job, outputs, partition.slug)
     if not found:
         last = assembly.ledger.runs(job, partition.slug, limit=1)
         state = f"its last run is {last[0].state}" if last else "no run has scored it"
@@ -72,16 +72,15 @@ def _published(assembly: Assembly, place: Place, partition: Partition) -> list[R
     return found
 
 
-def _case(assembly: Assembly, place: Place, key: str, records: Sequence[RunRecord]) -> Case:
+def _case(assembly: Assembly, outputs: Outputs, key: str, records: Sequence[RunRecord]) -> Case:
     """Looks the key up in the newest of a partition's publications, through one open handle."""
     record, column = records[0], id_column(assembly.job)
     output = record.prepared[0]
-    path = path_of(record, output, place)
+    path = path_of(record, output, outputs)
     try:
         with path.open("rb") as handle:
-            there = provenance_in(handle)
-            record, _ = now_published(assembly.ledger, record, output, there)
-            if there is None or there.run_id != record.run_id:
+            record, output = now_published(assembly.ledger, record, output, outputs.provenance(handle))
+            if not is_intact(handle, output):
                 raise _damaged(assembly, record, f"{path} does not hold what run {record.run_id} has published")
             handle.seek(0)
             published = pl.scan_parquet(handle)
@@ -90,8 +89,6 @@ def _case(assembly: Assembly, place: Place, key: str, records: Sequence[RunRecor
     except OSError as error:
         what = f"{path} cannot be opened ({error.strerror}), though run {record.run_id} has published it"
         raise _damaged(assembly, record, what) from error
-    except UNREADABLE as error:
-        raise _damaged(assembly, record, f"{path} is damaged: {error}") from error
     return Case(assembly, record, path, key, rows, tuple(records[1:]))
 
 
@@ -100,14 +97,14 @@ def _damaged(assembly: Assembly, record: RunRecord, what: str) -> FilesDamaged:
     return FilesDamaged(what, hint=f"{shlex.join(words)}; to make it anew: {mending(assembly, record)}")
 
 
-def _by_declared_id(assembly: Assembly, place: Place, key: str, partition: Partition | None) -> Explanation:
+def _by_declared_id(assembly: Assembly, outputs: Outputs, key: str, partition: Partition | None) -> Explanation:
     """Looks into publications, newest partition first; then into quarantine files and inputs."""
-    publications = _newest_first(assembly, place, partition)
+    publications = _newest_first(assembly, outputs, partition)
     silent: list[Case] = []
     damaged: list[FilesDamaged] = []
     for records in publications:
         try:
-            case = _case(assembly, place, key, records)
+            case = _case(assembly, outputs, key, records)
         except FilesDamaged as error:
             damaged.append(error)
             continue
@@ -126,12 +123,12 @@ def _by_declared_id(assembly: Assembly, place: Place, key: str, partition: Parti
     )
 
 
-def _newest_first(assembly: Assembly, place: Place, partition: Partition | None) -> list[list[RunRecord]]:
+def _newest_first(assembly: Assembly, outputs: Outputs, partition: Partition | None) -> list[list[RunRecord]]:
     """The publications of each partition; named partitions have no order but that of their publication."""
     if partition is not None:
-        return [_published(assembly, place, partition)]
+        return [_published(assembly, outputs, partition)]
     slots: dict[str, list[RunRecord]] = {}
-    for record in standing(assembly.ledger, assembly.job.key, place):
+    for record in standing(assembly.ledger, assembly.job.key, outputs):
         slots.setdefault(record.partition, []).append(record)
     named_ones = assembly.job.grid.spec == "named"
     return [slots[slug] for slug in (slots if named_ones else sorted(slots, reverse=True))]

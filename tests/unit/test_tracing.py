@@ -3,14 +3,18 @@
 import json
 import os
 import shutil
-from dataclasses import replace
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, replace
 
 import polars as pl
 import pytest
+from tests.flips import flip, flip_unnoticed
 from tests.integration.tiny import SLUG, Tiny
 
 import scoreline
 from scoreline import Files, between, expression, number, passthrough, prediction, row_id, run_id, scored_at
+from scoreline.durable import sha256_of
 from scoreline.errors import FilesDamaged, PredictionMissing
 from scoreline.testing.builders import RowSum as Summing
 from scoreline.testing.builders import small_units
@@ -111,18 +115,20 @@ def test_the_prediction_made_again_is_equal_in_volatile_columns_too(tiny):
     assert explained(tiny, "one_0-5", job).recheck.equal is True
 
 
-def test_a_prediction_that_differs_is_told_with_the_difference(published, tmp_path):
-    # Another ledger's file would be refused, so the model is changed under the run's feet, and its digest with it.
-    pickled = published.model.read_bytes()
-    changed = pl.read_parquet(published.target()).with_columns(pl.col("total") + 0.25)
-    metadata = pl.read_parquet_metadata(published.target())
-    changed.write_parquet(
-        published.target(), metadata={name: metadata[name] for name in metadata if name.startswith("scoreline.")}
-    )
+def test_a_prediction_that_differs_is_told_with_the_difference(published):
+    republish(published, published.read().with_columns(pl.col("total") + 0.25))
     recheck = explained(published, "one_0-5").recheck
     assert (recheck.equal, recheck.difference) == (False, 0.25)
     assert recheck.detail == "total was published as 6.25, and is now 6.0"
-    assert published.model.read_bytes() == pickled
+
+
+def republish(tiny, frame):
+    """Publishes other rows as the last run's own, for the ledger too."""
+    metadata = pl.read_parquet_metadata(tiny.target())
+    frame.write_parquet(tiny.target(), metadata={name: metadata[name] for name in metadata if "scoreline" in name})
+    made = replace(tiny.runs()[-1].prepared[0], size=tiny.target().stat().st_size, sha256=sha256_of(tiny.target()))
+    with closing(sqlite3.connect(tiny.home / "ledger.sqlite")) as db, db:
+        db.execute("UPDATE runs SET prepared = ?", [json.dumps([asdict(made)])])
 
 
 def test_the_pinned_model_predicts_also_when_the_job_has_another_one_by_now(published):
@@ -276,6 +282,14 @@ def test_a_rejected_row_without_its_quarantine_file_is_told_by_the_rules(rejecti
     assert "cannot be read" in found.notes[0]
 
 
+def test_a_damaged_quarantine_file_is_told(rejecting):
+    (path,) = (rejecting.home / "quarantine").rglob("*.parquet")
+    flip(path, 40)
+    assert explained(rejecting, "one_0-1").notes == (
+        f"the quarantine file {path} is damaged: scoreline verify JOB one",
+    )
+
+
 def test_a_filtered_row_of_a_changed_input_is_told_by_the_counts(published):
     published.input.unlink()
     found = explained(published, "one_0-0")
@@ -290,9 +304,7 @@ def test_of_several_filters_a_changed_input_tells_not_which(tiny):
 
 
 def test_a_row_that_should_be_published_and_is_not_is_lost(published):
-    metadata = pl.read_parquet_metadata(published.target())
-    ours = {name: metadata[name] for name in metadata if name.startswith("scoreline.")}
-    published.read().filter(pl.col("left") != 4).write_parquet(published.target(), metadata=ours)
+    republish(published, published.read().filter(pl.col("left") != 4))
     found = explained(published, "one_0-5")
     assert (found.fate, found.hint) == ("lost", "scoreline verify JOB one")
 
@@ -366,6 +378,12 @@ def test_a_removed_output_is_told(published):
 @pytest.mark.parametrize("content", [b"", b"PAR1 no parquet PAR1"])
 def test_an_output_that_is_no_parquet_is_told(published, content):
     published.target().write_bytes(content)
+    with pytest.raises(FilesDamaged, match="does not hold what run"):
+        explained(published, "one_0-5")
+
+
+def test_a_flipped_byte_is_told_instead_of_a_wrong_row(published):
+    flip_unnoticed(published.target())
     with pytest.raises(FilesDamaged, match="does not hold what run"):
         explained(published, "one_0-5")
 
