@@ -17,6 +17,7 @@ from scoreline.record import (
     ENDED,
     NEXT_STATES,
     PREPARED,
+    PUBLISHED,
     RUNNING,
     Claim,
     Holder,
@@ -27,6 +28,8 @@ from scoreline.record import (
     RunRecord,
     releasable,
 )
+
+_HISTORY = 1_000
 
 
 @dataclass
@@ -135,7 +138,8 @@ class MemoryLedger:
             return Holder(held.run_id, held.token, held.lease.owner, held.expires - self.clock())
 
     def _released(self, new: NewRun) -> RunRecord:
-        return releasable(self.runs(new.job, new.partition, run_id=new.releases), self.runs(new.job, new.partition))
+        published = self.runs(new.job, new.partition, state=PUBLISHED, limit=_HISTORY)
+        return releasable(self.runs(new.job, new.partition, run_id=new.releases), published)
 
     def _held(self, handle: RunHandle) -> _Lease:
         held = self._leases.get((handle.job, handle.partition))

@@ -195,8 +195,12 @@ class SqliteLedger:
         return releasable(asked, _select(db, f"{own} AND state = ?", (new.job, new.partition, PUBLISHED), _HISTORY))
 
     def _reopened(self, db: sqlite3.Connection, run: RunRecord) -> RunRecord:
-        db.execute("UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ?", (PREPARED, _now(), run.run_id))
-        return replace(run, state=PREPARED)
+        reopened = replace(run, state=PREPARED, updated_at=_now())
+        db.execute(
+            "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ?",
+            (reopened.state, reopened.updated_at, run.run_id),
+        )
+        return reopened
 
     def _require_held(self, db: sqlite3.Connection, handle: RunHandle) -> None:
         held = db.execute(

@@ -105,6 +105,11 @@ def new_run(run_id: str, job: str = "tiny", partition: str = "one", **facts: Any
     return NewRun(run_id, job, partition, "missing", facts)
 
 
+def release_of(run_id: str, job: str = "tiny", partition: str = "one") -> NewRun:
+    """A claim that asks for a refused run."""
+    return NewRun(f"{run_id}-release", job, partition, "release", releases=run_id)
+
+
 def tiny_prepared(run_id: str, ledger: str = "ledger-1") -> Prepared:
     """Staged content that exists on paper only."""
     return Prepared(0, "/staged.part", "/published.parquet", 6, 100, "a" * 64, run_id, ledger)

@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scoreline.errors import Busy, LeaseLost
 from scoreline.record import (
     ABANDONED,
     CANCELLED,
+    ENDED,
     FAILED,
+    NEXT_STATES,
     PREPARED,
     PUBLISHED,
+    REFUSED,
     RUNNING,
-    Claim,
     RunHandle,
-    RunRecord,
 )
-from scoreline.testing.builders import new_run, parked_lease, tiny_lease, tiny_owner, tiny_prepared
-from scoreline.testing.clock import FrozenClock
-from scoreline.testing.suite import THREADS, Suite, refused, together
+from scoreline.testing.builders import parked_lease, tiny_lease, tiny_owner, tiny_prepared
+from scoreline.testing.ledger_words import LEASE, MakeLedger, outcome
+from scoreline.testing.releases import ReleaseSuite
+from scoreline.testing.suite import THREADS, refused, together
 
-if TYPE_CHECKING:
-    # Not needed to run: the processes that `shared_ledgers` starts load no frame library.
-    from scoreline.abc import Ledger
-
-Clock = Callable[[], float]
-MakeLedger = Callable[[Clock], "Ledger"]
-
-LEASE = 60.0
+__all__ = ["LEASE", "LedgerSuite", "MakeLedger", "outcome"]
 
 
-class LedgerSuite(Suite):
+class LedgerSuite(ReleaseSuite):
     """Checks one new, empty ledger.
 
     Args:
         make: makes the ledger over a clock of seconds that never go back. The suite calls it once.
     """
-
-    def __init__(self, make: MakeLedger) -> None:
-        self.make = make
-        self.clock = FrozenClock()
-        self.ledger = make(self.clock)
 
     # -- claims
 
@@ -256,7 +245,7 @@ class LedgerSuite(Suite):
 
     def check_an_ended_run_records_nothing(self) -> None:
         """After a final state nothing more is recorded of a run."""
-        for number, state in enumerate((FAILED, CANCELLED, PUBLISHED)):
+        for number, state in enumerate((FAILED, CANCELLED, REFUSED, PUBLISHED)):
             handle = self._ended(f"run-{number}", state)
             before = self.ledger.runs()
             refused(LeaseLost, f"a run that is {state} went on", self.ledger.record, handle, RUNNING, {"late": True})
@@ -270,10 +259,10 @@ class LedgerSuite(Suite):
         assert (self.ledger.runs(), self._held()) == before
 
     def check_a_prepared_run_does_not_run_again(self) -> None:
-        """A prepared run cannot become running or cancelled; trying changes nothing."""
+        """A prepared run cannot become running, refused or cancelled; trying changes nothing."""
         handle = self._prepared("run-1")
         before = self.ledger.runs(), self._held()
-        for state in (RUNNING, CANCELLED):
+        for state in (RUNNING, REFUSED, CANCELLED):
             refused(LeaseLost, f"a prepared run became {state}", self.ledger.record, handle, state)
         assert (self.ledger.runs(), self._held()) == before
 
@@ -283,9 +272,22 @@ class LedgerSuite(Suite):
         refused(LeaseLost, "a run has a state that nobody knows", self.ledger.record, handle, "done")
         assert self._run("run-1").state == RUNNING
 
+    def check_states_follow_one_another_as_declared(self) -> None:
+        """Of every state, exactly those of `NEXT_STATES` may follow."""
+        known = (RUNNING, PREPARED, *ENDED)
+        for before in (RUNNING, PREPARED):
+            for after in known:
+                partition = f"{before}-{after}"
+                handle = self._claim(partition, partition=partition).handle
+                if before == PREPARED:
+                    self.ledger.record(handle, PREPARED, {}, [tiny_prepared(partition)])
+                done = outcome(self.ledger.record, handle, after) == "done"
+                assert done == (after in NEXT_STATES[before]), f"{before} -> {after}: {done}"
+                assert self._run(partition).state == (after if done else before)
+
     def check_final_states_release_the_claim(self) -> None:
-        """Published, failed, cancelled: the partition is free in the same step."""
-        for number, state in enumerate((FAILED, CANCELLED, PUBLISHED)):
+        """Published, refused, failed, cancelled: the partition is free in the same step."""
+        for number, state in enumerate((FAILED, CANCELLED, REFUSED, PUBLISHED)):
             self._ended(f"run-{number}", state)
             assert self._run(f"run-{number}").state == state
             assert self.ledger.holder("tiny", "one") is None, f"{state} did not release the claim"
@@ -385,7 +387,7 @@ class LedgerSuite(Suite):
 
     def check_ended_runs_stay_as_they_are(self) -> None:
         """A new claim changes no run that had ended."""
-        for number, state in enumerate((FAILED, CANCELLED, PUBLISHED)):
+        for number, state in enumerate((FAILED, CANCELLED, REFUSED, PUBLISHED)):
             self._ended(f"run-{number}", state)
         before = self.ledger.runs()
         self._claim("run-9")
@@ -496,47 +498,11 @@ class LedgerSuite(Suite):
 
     # -- words
 
-    def _claim(
-        self,
-        run_id: str,
-        job: str = "tiny",
-        partition: str = "one",
-        takeover: int | None = None,
-        seconds: float = LEASE,
-        **facts: Any,
-    ) -> Claim:
-        return self.ledger.claim(new_run(run_id, job, partition, **facts), tiny_lease(seconds), takeover)
-
-    def _prepared(self, run_id: str) -> RunHandle:
-        handle = self._claim(run_id).handle
-        self.ledger.record(handle, PREPARED, {"rows": 6}, [tiny_prepared(run_id)])
-        return handle
-
-    def _ended(self, run_id: str, state: str, job: str = "tiny", partition: str = "one") -> RunHandle:
-        handle = self._claim(run_id, job, partition).handle
-        if state == PUBLISHED:
-            self.ledger.record(handle, PREPARED, {}, [tiny_prepared(run_id)])
-        self.ledger.record(handle, state)
-        return handle
-
-    def _run(self, run_id: str) -> RunRecord:
-        found = [run for run in self.ledger.runs() if run.run_id == run_id]
-        assert len(found) == 1, f"{run_id} is recorded {len(found)} times"
-        return found[0]
-
-    def _held(self) -> Any:
-        holder = self.ledger.holder("tiny", "one")
-        assert holder is not None, "nobody holds the partition"
-        return holder
-
     def _note(self, handle: RunHandle, round_: int, number: int) -> None:
         self.ledger.record(handle, RUNNING, {f"{round_}-{number}": number})
 
     def _fail(self, handle: RunHandle, number: int) -> str:
         return outcome(self.ledger.record, handle, FAILED, {"by": number})
-
-    def _require_growing(self, tokens: list[int]) -> None:
-        assert tokens == sorted(set(tokens)), f"tokens do not grow: {tokens}"
 
     def _race(self, partition: str, takeover: int | None) -> None:
         before = {run.run_id for run in self.ledger.runs(partition=partition)}
@@ -551,14 +517,3 @@ class LedgerSuite(Suite):
         assert holder is not None
         assert holder.run_id == winner
         assert {run.run_id for run in self.ledger.runs(partition=partition)} - before == {winner}
-
-
-def outcome(call: Callable[..., object], *arguments: Any) -> str:
-    """How a racing call ended: ``done``, ``busy`` or ``lost``."""
-    try:
-        call(*arguments)
-    except Busy:
-        return "busy"
-    except LeaseLost:
-        return "lost"
-    return "done"

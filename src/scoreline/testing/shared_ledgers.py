@@ -12,7 +12,8 @@ from scoreline.owner import Owner, boot_clock
 from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, RUNNING, Lease
 from scoreline.testing import processes
 from scoreline.testing.builders import new_run, tiny_lease, tiny_prepared
-from scoreline.testing.ledgers import LEASE, LedgerSuite, MakeLedger, outcome
+from scoreline.testing.ledger_words import LEASE, MakeLedger, outcome
+from scoreline.testing.ledgers import LedgerSuite
 from scoreline.testing.suite import refused
 
 if TYPE_CHECKING:
