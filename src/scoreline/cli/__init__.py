@@ -30,7 +30,7 @@ _COMMANDS = {
     "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
     "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
-    "models": ("scoreline.cli.models:models", "Trust and inspect model files."),
+    "models": ("scoreline.cli.models:models", "List, trust and inspect models."),
 }
 
 _INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
