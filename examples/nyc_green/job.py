@@ -43,6 +43,7 @@ def job(
         features=[sl.cross("PU_DO", *ids), sl.number("trip_distance")],
         target="duration",
         fit=fit,
+        experiment="nyc-taxi-experiment",
         model=model or f"models:/nyc-taxi-duration{suffix}@champion",
         trust=["models"],
         output=[
