@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from tests.broken.gate import Gate
 
-from scoreline.errors import Busy
+from scoreline.errors import Busy, NotReleasable
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.ledgers.sqlite import SqliteLedger
-from scoreline.record import ABANDONED, ENDED, PREPARED, RUNNING
+from scoreline.record import ABANDONED, ENDED, FAILED, PREPARED, PUBLISHED, REFUSED, RUNNING
+from scoreline.testing.builders import new_run
 
 
 class IgnoresLiveLeases(SqliteLedger):
@@ -280,6 +281,213 @@ class LivesInOneProcessAmongSeveral(LivesInOneProcess):
     found_by = "racing_processes_have_one_winner"
 
 
+class RefusedKeepsTheClaim(SqliteLedger):
+    found_by = "final_states_release_the_claim"
+
+    def record(self, handle, state, facts=None, prepared=()):
+        super().record(handle, state, facts, prepared)
+        if state == REFUSED:
+            _hold(self, handle)
+
+
+class FollowsAnyStateWithAnyOther(SqliteLedger):
+    found_by = "states_follow_one_another_as_declared"
+
+    def record(self, handle, state, facts=None, prepared=()):
+        if state == REFUSED:
+            _execute(self, "UPDATE runs SET state = ? WHERE run_id = ?", RUNNING, handle.run_id)
+        super().record(handle, state, facts, prepared)
+
+
+class DropsReceiptsOfRefusedRuns(SqliteLedger):
+    found_by = "a_refused_run_keeps_what_was_prepared"
+
+    def record(self, handle, state, facts=None, prepared=()):
+        super().record(handle, state, facts, () if state == REFUSED else prepared)
+
+
+class HandsOverRefusedRuns(SqliteLedger):
+    found_by = "a_refused_run_is_not_handed_over"
+
+    def claim(self, new, lease, takeover=None):
+        refused = self.runs(new.job, new.partition, state=REFUSED, limit=1)
+        return super().claim(replace(new, releases=refused[0].run_id) if refused else new, lease, takeover)
+
+
+class RecordsTheReleaseAsARun(SqliteLedger):
+    found_by = "a_release_makes_the_refused_run_prepared"
+
+    def claim(self, new, lease, takeover=None):
+        claim = super().claim(new, lease, takeover)
+        if new.releases is not None:
+            other = super().claim(new_run(new.run_id, new.job, f"{new.partition}-release"), lease)
+            super().record(other.handle, FAILED)
+        return claim
+
+
+class ReleasesWithTheOldToken(SqliteLedger):
+    found_by = "a_release_has_a_newer_token"
+
+    def claim(self, new, lease, takeover=None):
+        old = self.runs(run_id=new.releases)[0].token if new.releases else 0
+        claim = super().claim(new, lease, takeover)
+        if new.releases is None:
+            return claim
+        for table in ("leases", "runs"):
+            _execute(self, f"UPDATE {table} SET token = ? WHERE run_id = ?", old, new.releases)  # noqa: S608
+        return replace(claim, handle=replace(claim.handle, token=old))
+
+
+class KeepsTheTokenInTheReleasedRecord(SqliteLedger):
+    found_by = "a_release_has_a_newer_token"
+
+    def claim(self, new, lease, takeover=None):
+        old = self.runs(run_id=new.releases)[0].token if new.releases else 0
+        claim = super().claim(new, lease, takeover)
+        if new.releases is not None:
+            _execute(self, "UPDATE runs SET token = ? WHERE run_id = ?", old, new.releases)
+        return claim
+
+
+class ForgetsWhatWasReleased(SqliteLedger):
+    found_by = "a_released_run_keeps_facts_and_receipts"
+
+    def claim(self, new, lease, takeover=None):
+        claim = super().claim(new, lease, takeover)
+        if new.releases is not None:
+            _execute(self, "UPDATE runs SET facts = '{}' WHERE run_id = ?", claim.handle.run_id)
+        return claim
+
+
+class ReleasesARunningRun(SqliteLedger):
+    """Not prepared, so that its content would be scored anew."""
+
+    found_by = "a_released_run_is_handed_over_like_any_prepared_one"
+
+    def claim(self, new, lease, takeover=None):
+        claim = super().claim(new, lease, takeover)
+        if new.releases is not None:
+            _execute(self, "UPDATE runs SET state = ? WHERE run_id = ?", RUNNING, claim.handle.run_id)
+        return claim
+
+
+class ReleasesWhateverIsAskedFor(SqliteLedger):
+    found_by = "only_a_refused_run_is_released"
+
+    def claim(self, new, lease, takeover=None):
+        if self.runs(run_id=new.releases):
+            _execute(self, "UPDATE runs SET state = ? WHERE run_id = ?", REFUSED, new.releases)
+        return super().claim(new, lease, takeover)
+
+
+class LeavesTracesOfARefusedRelease(SqliteLedger):
+    """Takes the partition first, and finds out afterwards."""
+
+    found_by = "only_a_refused_run_is_released"
+
+    def claim(self, new, lease, takeover=None):
+        try:
+            return super().claim(new, lease, takeover)
+        except NotReleasable:
+            super().claim(replace(new, releases=None), lease, takeover)
+            raise
+
+
+class ReleasesInAnyPartition(SqliteLedger):
+    found_by = "a_run_of_another_partition_is_not_released"
+
+    def claim(self, new, lease, takeover=None):
+        found = self.runs(run_id=new.releases) if new.releases else []
+        if found:
+            new = replace(new, job=found[0].job, partition=found[0].partition)
+        return super().claim(new, lease, takeover)
+
+
+class ReleasesOverNewerContent(SqliteLedger):
+    found_by = "a_slot_that_moved_on_is_not_released"
+
+    def claim(self, new, lease, takeover=None):
+        with _without(self, new, PUBLISHED):
+            return super().claim(new, lease, takeover)
+
+
+class RemembersFewRuns(SqliteLedger):
+    """Looks for newer content among the last runs only."""
+
+    found_by = "a_slot_that_moved_on_is_not_released"
+
+    def claim(self, new, lease, takeover=None):
+        recent = self.runs(new.job, new.partition, limit=50)
+        if any(run.state == PUBLISHED for run in recent):
+            return super().claim(new, lease, takeover)
+        with _without(self, new, PUBLISHED):
+            return super().claim(new, lease, takeover)
+
+
+class TakesEveryPublicationForTheSlot(SqliteLedger):
+    found_by = "what_was_published_before_or_elsewhere_is_no_hindrance"
+
+    def claim(self, new, lease, takeover=None):
+        if new.releases and self.runs(new.job, new.partition, state=PUBLISHED):
+            raise NotReleasable
+        return super().claim(new, lease, takeover)
+
+
+class ReleasesTheNewestRefusedRun(SqliteLedger):
+    found_by = "a_later_refused_run_is_no_hindrance"
+
+    def claim(self, new, lease, takeover=None):
+        refused = self.runs(new.job, new.partition, state=REFUSED, limit=1)
+        if new.releases and refused:
+            new = replace(new, releases=refused[0].run_id)
+        return super().claim(new, lease, takeover)
+
+
+class ReleasesOverALiveLease(SqliteLedger):
+    found_by = "a_release_waits_its_turn"
+
+    def claim(self, new, lease, takeover=None):
+        return super().claim(new, lease, _token(self, new) if new.releases else takeover)
+
+
+class ReleasesNothingOfADeadOwner(SqliteLedger):
+    found_by = "a_release_follows_a_dead_owner"
+
+    def claim(self, new, lease, takeover=None):
+        return super().claim(new, lease, None if new.releases else takeover)
+
+
+class ReleasesPastAPreparedRun(SqliteLedger):
+    found_by = "a_prepared_run_comes_before_a_release"
+
+    def claim(self, new, lease, takeover=None):
+        if not new.releases:
+            return super().claim(new, lease, takeover)
+        with _without(self, new, PREPARED):
+            return super().claim(new, lease, takeover)
+
+
+class ReleasesInTwoSteps(ClaimsInTwoSteps):
+    """Looks first and takes it later."""
+
+    found_by = "racing_releases_have_one_winner"
+
+    def claim(self, new, lease, takeover=None):
+        if new.releases and self.runs(run_id=new.releases)[0].state == REFUSED:
+            self._gate.wait_for_all()
+            return self._released_anyway(new, lease)
+        return SqliteLedger.claim(self, new, lease, takeover)
+
+    def _released_anyway(self, new, lease):
+        while True:
+            with suppress(Busy):
+                return SqliteLedger.claim(self, replace(new, releases=None), lease, _token(self, new))
+
+
+class ScoresAnewWhatIsReleased(ClaimsInTwoSteps):
+    found_by = "a_release_and_a_claim_at_once_have_one_winner"
+
+
 class HasNoTransactions(SqliteLedger):
     """Every statement by itself. Not for the suite, which cannot kill between statements, but for the test that can."""
 
@@ -287,6 +495,27 @@ class HasNoTransactions(SqliteLedger):
     def _transaction(self):
         with self._connection() as db:
             yield db
+
+
+@contextmanager
+def _without(ledger, new, state):
+    """Hides the runs of a partition that are in a state."""
+    hidden = [run.run_id for run in ledger.runs(new.job, new.partition, state=state)]
+    for run_id in hidden:
+        _execute(ledger, "UPDATE runs SET state = ? WHERE run_id = ?", FAILED, run_id)
+    try:
+        yield
+    finally:
+        for run_id in hidden:
+            _execute(ledger, "UPDATE runs SET state = ? WHERE run_id = ?", state, run_id)
+
+
+def _hold(ledger, handle):
+    _execute(
+        ledger,
+        "UPDATE leases SET run_id = ? WHERE job = ? AND partition = ?",
+        handle.run_id, handle.job, handle.partition,
+    )  # fmt: skip
 
 
 def _token(ledger, new):
