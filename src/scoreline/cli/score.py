@@ -16,6 +16,7 @@ from scoreline.errors import UsageError
 if TYPE_CHECKING:
     from scoreline.partition import Partition
 
+_JOB = "nyc_green"
 _RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PATH = "{taxi_type}-{yyyy}-{mm}-{model_version}.parquet"
@@ -31,7 +32,7 @@ _FIRST_YEAR = 2009  # of the published trips
 @click.argument("experiment_uri")
 @click.argument("output_uri")
 @click.option("--data", metavar="DIR", help="Folder with the months; else DATA_INPUT_DIR, else the job's own.")
-@click.option("--job", metavar="JOB", default="nyc_green", show_default=True, help="The job that scores.")
+@click.option("--job", metavar="JOB", default=_JOB, show_default=True, help="The job that scores.")
 @click.option("--force", is_flag=True, help="Score even what is current; replace a file that no run published.")
 @options.ACCEPT_VERSION
 @options.JSON
@@ -58,8 +59,9 @@ def score(
       scoreline score green 2021 2 <run id> /mlruns/1 /out --data /lake/green
     """  # noqa: D301 - click wants the control character itself
     words = [taxi_type, year, month, run_id, experiment_uri, output_uri]
-    partition = _month(words)
-    _require_in_order(words)
+    more = [*(["--data", data] if data else []), *(["--job", job] if job != _JOB else [])]
+    partition = _month(words, more)
+    _require_in_order(words, more)
     from scoreline.api import run
     from scoreline.cli import show
     from scoreline.models.folder import find_model, local_path
@@ -68,16 +70,15 @@ def score(
     if folder := data or os.environ.get("DATA_INPUT_DIR"):
         settings["data"] = folder
     model = find_model(experiment_uri, run_id)
-    if not as_json:
-        click.echo(f"{taxi_type} trips of {partition.start:%B %Y} (data month {partition}), model of run {run_id}")
     report = run(job, partition.slug, model=model, settings=settings, observers=(show.progress(),), **chosen)
     if as_json:
         show.print_json(report.to_dict())
     else:
+        click.echo(f"{taxi_type} trips of {partition.start:%B %Y} (data month {partition}), model of run {run_id}")
         show.print_report(report)
 
 
-def _month(words: list[str]) -> Partition:
+def _month(words: list[str], more: list[str]) -> Partition:
     from scoreline.partition import Grid
 
     _, year, month, *_ = words
@@ -85,10 +86,10 @@ def _month(words: list[str]) -> Partition:
         raise UsageError(f"{year!r} and {month!r} are no year and month", hint=_FORM)
     grid, now = Grid("month"), datetime.now(UTC)
     if _is_year(int(month), now) and 1 <= int(year) <= 12:
-        raise UsageError(f"year and month are swapped: {year} {month}", hint=_corrected(words, 1, 2))
+        raise UsageError(f"year and month are swapped: {year} {month}", hint=_corrected([*words, *more], 1, 2))
     if len(year) == 2 and _is_year(2000 + int(year), now):
         words[1] = f"20{year}"
-        raise UsageError(f"{year!r} is not a year of four digits", hint=_corrected(words))
+        raise UsageError(f"{year!r} is not a year of four digits", hint=_corrected([*words, *more]))
     if not _FIRST_YEAR <= int(year) <= 9999 or not 1 <= int(month) <= 12:
         wrong = f"there is no month {month}" if _FIRST_YEAR <= int(year) <= 9999 else f"there are no trips of {year}"
         raise UsageError(wrong, hint=_FORM)
@@ -102,13 +103,13 @@ def _is_year(number: int, now: datetime) -> bool:
     return _FIRST_YEAR <= number <= now.year
 
 
-def _require_in_order(words: list[str]) -> None:
+def _require_in_order(words: list[str], more: list[str]) -> None:
     """Run id and experiment in their places, and folders that can be reached."""
     _, _, _, run_id, experiment, output = words
     if not _RUN_ID.match(run_id):
         for place, text in ((4, experiment), (5, output)):
             if _RUN_ID.match(text):
-                raise UsageError("the run id is in the wrong place", hint=_corrected(words, 3, place))
+                raise UsageError("the run id is in the wrong place", hint=_corrected([*words, *more], 3, place))
         raise UsageError(f"{run_id!r} is no run id, which has 32 hexadecimal digits", hint=_FORM)
     for text in (experiment, output):
         if (found := _SCHEME.match(text)) and found[1] != "file":
