@@ -10,7 +10,7 @@ from tests.integration.tiny import Tiny
 
 from scoreline import Filter
 from scoreline.cli import cli
-from scoreline.errors import OutputForeign, RowsUnscorable
+from scoreline.errors import OutputForeign, Refused
 
 
 @pytest.fixture
@@ -98,10 +98,10 @@ def test_an_intact_staged_file_is_published_by_the_next_claim(tiny):
     assert tiny.read().height == 99
 
 
-def test_status_of_a_failed_rerun_says_what_is_still_published(tiny):
+def test_status_of_a_refused_rerun_says_what_is_still_published(tiny):
     first = tiny.run().run_id
     broken = tiny.job(filters=[Filter("known", pl.lit(None, dtype=pl.Boolean) & (pl.col("left") > 5))])
-    with pytest.raises(RowsUnscorable):
+    with pytest.raises(Refused):
         tiny.run(broken, force=True)
     assert re.search(rf"Still published: run {first}", status(tiny))
     assert tiny.read().height == 99

@@ -1,4 +1,4 @@
-"""Rows, ids and predictions that are not as declared end a run by name and row; nothing of it is published."""
+"""Rows, ids and predictions that are not as declared go to quarantine by name and row; their neighbours are scored."""
 
 import re
 from datetime import datetime
@@ -10,7 +10,7 @@ from tests.integration.estimators import Listing, Saying
 from tests.integration.tiny import Tiny
 
 from scoreline import Filter, computed, expression, number, passthrough, prediction, row_id
-from scoreline.errors import JobError, ModelFailed, ModelInvalid, NotRowWise, RowsUnscorable
+from scoreline.errors import JobError, ModelInvalid, NotRowWise
 
 NAN = float("nan")
 
@@ -31,17 +31,33 @@ def refused(tiny, job, kind, told):
     return caught.value
 
 
+def set_aside(tiny, job, reason, rows):
+    """The run goes on without these rows of the input; they are in quarantine as they were read, for this reason."""
+    report = tiny.run(job)
+    kept = pl.read_parquet(report.quarantine)
+    read = pl.read_parquet(tiny.input).with_row_index("n").filter(pl.col("n").is_in(rows)).drop("n")
+    assert kept["scoreline.row"].to_list() == rows
+    assert kept["scoreline.reasons"].to_list() == [[reason]] * len(rows)
+    assert kept["scoreline.file"].to_list() == [str(tiny.input)] * len(rows)
+    for name in set(kept.columns) & set(read.columns):
+        assert kept[name].to_list() == read[name].to_list() or kept[name].is_nan().any()
+    assert (report.counts.quarantined, report.counts.reasons) == (len(rows), {reason: len(rows)})
+    report.counts.require_conserved(pl.read_parquet(tiny.input).height, "here")
+    return report
+
+
 # --- predictions ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("odd", [NAN, float("inf"), -float("inf"), None], ids=str)
 @pytest.mark.parametrize("at", [7.0, 2_500.0], ids=["in the sample", "after the sample"])
-def test_a_prediction_that_is_no_number_fails_the_run_and_names_the_first_row(tmp_path, odd, at):
+def test_a_row_whose_prediction_is_no_number_is_set_aside(tmp_path, odd, at):
     tiny = Tiny(tmp_path, rows=3_000)
     tiny.keep(Saying(odd, at))
     row = int(at) + 1  # the first row is -1, and filtered
-    error = refused(tiny, tiny.job(), ModelFailed, rf"nothing finite for 1 rows, the first is row {row} of ")
-    assert (error.rows, error.first) == (1, row)
+    report = set_aside(tiny, tiny.job(), "prediction:not finite", [row])
+    assert report.counts.scored == tiny.read().height == 2_998
+    assert tiny.read()["total"].is_finite().all()
 
 
 def test_predictions_in_a_list_are_published(tiny):
@@ -59,11 +75,11 @@ def test_predictions_of_several_kinds_are_refused_in_words(tiny, odd):
 # --- filters --------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_a_rule_would_keep_because_nan_is_large_is_refused_by_name(tiny):
+def test_a_row_that_a_rule_would_keep_because_nan_is_large_is_set_aside(tiny):
     tiny.feed(left=[1.0, 2.0, 3.0], right=[1.0, 2.0, 3.0], fare=[5.0, NAN, -1.0])
     job = tiny.job(filters=[Filter("paid", pl.col("fare") > 0)])
-    error = refused(tiny, job, RowsUnscorable, "filter:paid:null; the first is row 1 of")
-    assert (error.reason, error.rows) == ("filter:paid:null", 1)
+    set_aside(tiny, job, "filter:paid:null", [1])
+    assert tiny.read(job)["left"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -105,9 +121,11 @@ def test_whole_ids_have_no_decimal_point_whatever_their_type(tiny, dtype):
     [[1.0, 2.0, None], [1, 2, None], ["a", "b", None], [1.0, 2.0, 2.5], [1.0, 2.0, NAN], [1.0, 2.0, float("inf")]],
     ids=str,
 )
-def test_an_id_that_is_missing_or_not_whole_is_refused_with_its_row(tiny, keys):
-    error = refused(tiny, keyed(tiny, keys), RowsUnscorable, r"row_id:.*key.*; the first is row 2 of")
-    assert (error.rows, error.first) == (1, 2)
+def test_a_row_whose_id_is_missing_or_not_whole_is_set_aside(tiny, keys):
+    job = keyed(tiny, keys)
+    reason = "row_id:key:null" if keys[2] is None else "feature:row_id:key is not a whole number"
+    set_aside(tiny, job, reason, [2])
+    assert tiny.read(job)["id"].to_list() == [str(key).removesuffix(".0") for key in keys[:2]]
 
 
 # --- output ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from scoreline import (
     ratio,
     row_id,
 )
-from scoreline.errors import RowsUnscorable
 
 FLOWERS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 AREAS = ["pickup_community_area", "dropoff_community_area"]
@@ -116,7 +115,7 @@ def test_missing_categories_reach_a_model_of_named_columns_as_pandas_has_them(pl
     require_close(place.scored(job, "2022-03")["predicted_duration"], model.predict(features))
 
 
-def test_a_ride_without_a_duration_stops_the_run_unless_a_filter_names_it(place, chicago):
+def test_a_ride_without_a_duration_goes_to_quarantine(place, chicago):
     place.keep(flower_model([[1.0], [2.0]], [0, 1]))
     job = place.job(
         Files("chicago_taxi_trips_one_day_{yyyy}_{mm}.parquet", under=chicago),
@@ -125,9 +124,13 @@ def test_a_ride_without_a_duration_stops_the_run_unless_a_filter_names_it(place,
         partition="month",
         filters=[between("trip_seconds", 60, 3600)],
     )
-    with pytest.raises(RowsUnscorable, match=r"1 rows .* filter:trip_seconds:null; the first is row \d+ of"):
-        place.run(job, "2022-03")
-    assert place.files() == []
+    report = place.run(job, "2022-03")
+    rides = pl.read_parquet(chicago / "chicago_taxi_trips_one_day_2022_03.parquet").with_row_index("n")
+    without = rides.filter(pl.col("trip_seconds").is_null())
+    assert report.counts.reasons == {"filter:trip_seconds:null": without.height}
+    kept = pl.read_parquet(report.quarantine)
+    assert kept["scoreline.row"].to_list() == without["n"].to_list()
+    assert kept["trip_miles"].to_list() == without["trip_miles"].to_list()
 
 
 # --- a sample of three years, from CSV: unix seconds, whole numbers with nulls -------------------------------------

@@ -9,7 +9,7 @@ from tests.integration.place import trips_job
 from tests.months import make_month
 
 from scoreline import category, cross, number, prediction
-from scoreline.errors import InputInvalid, LossyCast, ModelFailed, ModelInvalid, ModelMissing
+from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid, ModelMissing, Refused
 
 ROUTE = cross("PU_DO", "PULocationID", "DOLocationID")
 RECORDS = [{"PU_DO": "1_2", "trip_distance": 1.5}, {"PU_DO": "3_4", "trip_distance": 2.5}]
@@ -144,13 +144,19 @@ def test_a_pickle_of_a_class_from_a_module_that_is_not_here(place, trips):
 def test_a_prediction_that_does_not_fit_its_declared_type(place, trips):
     place.keep(pair())
     job = trips_job(place, trips, output=[prediction("minutes", pl.Int32)])
-    refused(place, job, LossyCast, "do not fit Int32")
+    with pytest.raises(Refused, match="are quarantined") as caught:
+        place.run(job, "2021-02")
+    assert list(caught.value.counts["reasons"]) == ["output:minutes:not Int32"]
+    assert place.files() == []
 
 
 def test_a_number_that_is_missing_where_the_model_wants_all(place, trips):
     place.keep(pair([{"passenger_count": 1.0}, {"passenger_count": 2.0}]))
     job = trips_job(place, trips, features=[number("passenger_count")])
-    refused(place, job, ModelFailed, "NaN")
+    with pytest.raises(Refused, match="are quarantined") as caught:
+        place.run(job, "2021-02")
+    assert list(caught.value.counts["reasons"]) == ["feature:passenger_count:null"]
+    assert place.files() == []
 
 
 def test_a_number_feature_over_a_text_column(place, trips):
