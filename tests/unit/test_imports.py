@@ -53,7 +53,7 @@ def test_help_loads_the_command_line_and_nothing_else(arguments):
     assert loaded_by(COMMAND, *arguments) == {"click"}
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "models"])
+@pytest.mark.parametrize("command", ["run", "check", "status", "models", "explain", "verify"])
 def test_the_help_of_a_command_loads_neither_polars_nor_pyarrow(command):
     assert loaded_by(COMMAND, command, "--help") == {"click"}
 
