@@ -1,5 +1,3 @@
-"""Monthly durations of New York taxi trips, green and yellow: one file of trips in, one file of predictions out."""
-
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +22,7 @@ def job(
     path: str = "{taxi_type}/{m}-{yyyy}.parquet",
     model: str | Path | None = None,
 ) -> sl.Job:
+    """Monthly durations of New York taxi trips, green or yellow: a file of trips in, a file of predictions out."""
     prefix, suffix = {"green": ("lpep", ""), "yellow": ("tpep", "-yellow")}[taxi_type]
     pickup, dropoff, *ids = f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime", "PULocationID", "DOLocationID"
     return sl.Job(
@@ -42,6 +41,7 @@ def job(
         filters=[sl.between("duration", 1, 60)],
         features=[sl.cross("PU_DO", *ids), sl.number("trip_distance")],
         target="duration",
+        experiment="nyc-taxi-experiment",
         fit=fit,
         experiment="nyc-taxi-experiment",
         model=model or f"models:/nyc-taxi-duration{suffix}@champion",
