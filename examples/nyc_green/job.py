@@ -41,7 +41,6 @@ def job(
         filters=[sl.between("duration", 1, 60)],
         features=[sl.cross("PU_DO", *ids), sl.number("trip_distance")],
         target="duration",
-        experiment="nyc-taxi-experiment",
         fit=fit,
         experiment="nyc-taxi-experiment",
         model=model or f"models:/nyc-taxi-duration{suffix}@champion",
