@@ -178,6 +178,7 @@ def test_a_killed_backfill_is_gone_on_with(year, forks, cli):
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(year, forks, cli, number, at_once):
     process = forks.start("backfill", year.file, YEAR, "--at-once", at_once, points=SLOW)
+    process.until(year.output("2021-01").exists)
     process.until(lambda: " 2021-03: run " in process.stderr)
     process.send(number)
     assert process.wait() == 75, process.stderr

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from tests.acceptance.job_folder import MONTH
 from tests.acceptance.shell import pasted
+from tests.year import Year
 
 
 def test_status_before_any_run(cli, job):
@@ -15,8 +16,10 @@ def test_status_before_any_run(cli, job):
 
 
 def test_status_of_a_published_partition(cli, published):
-    header, row = cli("status", published.job).stdout.splitlines()
-    assert header.split() == ["job", "partition", "state", "rows_in", "scored", "filtered", "model", "updated_at"]
+    header, row, _, total = cli("status", published.job).stdout.splitlines()
+    counted = ["rows_in", "scored", "filtered", "quarantined"]
+    assert header.split() == ["job", "partition", "state", *counted, "model", "updated_at"]
+    assert total == "1 in all: 1 published"
     assert row.split()[:4] == ["nyc_green[taxi_type=green]", MONTH, "published", "2000"]
 
 
@@ -29,11 +32,13 @@ def test_status_as_json(cli, published):
         "rows_in",
         "scored",
         "filtered",
+        "quarantined",
         "model",
         "updated_at",
         "run_id",
         "reason",
         "outputs",
+        "quarantine",
         "next",
     }
     assert row["outputs"] == [str(published.output)]
@@ -113,3 +118,44 @@ def test_check_fails_where_no_input_is_found(cli, job, tmp_path):
     [source] = [finding for finding in found if finding["name"] == "input"]
     assert source["ok"] is False
     assert "no partition is there" in source["detail"]
+
+
+@pytest.fixture
+def year(tmp_path):
+    return Year(tmp_path / "job")
+
+
+def test_a_partition_without_input_is_told_as_such_with_what_to_do(cli, year):
+    year.input("2021-06").unlink()
+    cli.refuses("run", year.file, "2021-06", code=75)
+    [row] = cli.json("status", year.file)
+    assert (row["state"], row["rows_in"]) == ("no input", "-")
+    assert f"Once it is there: scoreline run {year.file} 2021-06" in row["next"]
+
+
+def test_damaged_input_fails_and_what_was_published_before_still_is(cli, year):
+    cli("run", year.file, "2021-06")
+    published = cli.json("status", year.file)[0]["run_id"]
+    year.input("2021-06").write_bytes(b"no Parquet at all")
+    for _ in range(2):
+        cli.refuses("run", year.file, "2021-06")
+    [row] = cli.json("status", year.file)
+    assert row["state"] == "failed"
+    assert "cannot be read as Parquet" in row["next"]
+    assert f"Still published: run {published}" in row["next"]
+    assert len(cli.json("status", year.file, "--all")) == 2
+
+
+def test_a_refused_run_tells_why_where_the_rows_are_and_both_ways_on(cli, year):
+    cli("run", year.file, "2021-06")
+    published = cli.json("status", year.file)[0]["run_id"]
+    year.feed("2021-06", bad=50)
+    cli.refuses("run", year.file, "2021-06", code=3)
+    [row] = cli.json("status", year.file)
+    assert (row["state"], row["scored"], row["quarantined"]) == ("refused", 50, 50)
+    assert "50 of 100 rows (50 %) are quarantined" in row["next"]
+    assert row["quarantine"] in row["next"]
+    assert f"Still published: run {published}" in row["next"]
+    done = pasted(re.search(r"scoreline release .*", row["next"])[0], year.root.parent)
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in cli.json("status", year.file)] == ["published"]
