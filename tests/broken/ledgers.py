@@ -1,6 +1,7 @@
 """Ledgers with one fault each. `found_by` names the check that has to find it."""
 
 import json
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -481,7 +482,8 @@ class ReleasesInTwoSteps(ClaimsInTwoSteps):
     def _released_anyway(self, new, lease):
         while True:
             with suppress(Busy):
-                return SqliteLedger.claim(self, replace(new, releases=None), lease, _token(self, new))
+                another = replace(new, releases=None, run_id=f"{new.run_id}-{threading.get_ident()}")
+                return SqliteLedger.claim(self, another, lease, _token(self, new))
 
 
 class ScoresAnewWhatIsReleased(ClaimsInTwoSteps):

@@ -79,6 +79,14 @@ def test_the_unbroken_one_passes_that_check(suite, real, check, tmp_path):
     suite(real, tmp_path).run(check)
 
 
-def test_a_ledger_without_transactions_is_found_by_deaths_between_statements(tmp_path):
-    left = ledger_processes.left_behind(ledgers.HasNoTransactions, tmp_path / "ledger.sqlite")
-    assert set(left) > set(ledger_processes.WHOLE_STATES)
+@pytest.mark.parametrize(
+    ("steps", "states"),
+    [
+        (ledger_processes.publish, ledger_processes.WHOLE_STATES),
+        (ledger_processes.refuse_and_release, ledger_processes.RELEASED_STATES),
+    ],
+    ids=["published", "released"],
+)
+def test_a_ledger_without_transactions_is_found_by_deaths_between_statements(tmp_path, steps, states):
+    left = ledger_processes.left_behind(ledgers.HasNoTransactions, tmp_path / "ledger.sqlite", steps)
+    assert set(left) > set(states)

@@ -37,10 +37,18 @@ def test_processes_that_open_a_new_ledger_together_share_it(tmp_path):
     assert len(set(ids.pop().split())) == len(paths)
 
 
-def test_a_process_killed_before_any_statement_leaves_a_whole_state(path):
-    left = ledger_processes.left_behind(SqliteLedger, path)
-    assert list(dict.fromkeys(left)) == ledger_processes.WHOLE_STATES
-    assert left == sorted(left, key=ledger_processes.WHOLE_STATES.index)
+@pytest.mark.parametrize(
+    ("steps", "states"),
+    [
+        (ledger_processes.publish, ledger_processes.WHOLE_STATES),
+        (ledger_processes.refuse_and_release, ledger_processes.RELEASED_STATES),
+    ],
+    ids=["published", "released"],
+)
+def test_a_process_killed_before_any_statement_leaves_a_whole_state(path, steps, states):
+    left = ledger_processes.left_behind(SqliteLedger, path, steps)
+    assert list(dict.fromkeys(left)) == states
+    assert left == sorted(left, key=states.index)
 
 
 # -- reboots and clocks

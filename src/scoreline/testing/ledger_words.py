@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from scoreline.errors import Busy, LeaseLost
+from scoreline.errors import Busy, LeaseLost, NotReleasable
 from scoreline.record import PREPARED, PUBLISHED, REFUSED, Claim, RunHandle, RunRecord
 from scoreline.testing.builders import new_run, tiny_lease, tiny_prepared
 from scoreline.testing.clock import FrozenClock
@@ -71,11 +71,13 @@ class LedgerWords(Suite):
 
 
 def outcome(call: Callable[..., object], *arguments: Any) -> str:
-    """How a racing call ended: ``done``, ``busy`` or ``lost``."""
+    """How a racing call ended: ``done``, ``busy``, ``lost`` or ``unfit``."""
     try:
         call(*arguments)
     except Busy:
         return "busy"
     except LeaseLost:
         return "lost"
+    except NotReleasable:
+        return "unfit"
     return "done"

@@ -18,7 +18,7 @@ from scoreline.record import (
 )
 from scoreline.testing.builders import new_run, release_of, tiny_lease, tiny_prepared
 from scoreline.testing.ledger_words import LEASE, LedgerWords, outcome
-from scoreline.testing.suite import THREADS, refused, together
+from scoreline.testing.suite import refused, together
 
 _LONG_HISTORY = 101
 
@@ -177,7 +177,7 @@ class ReleaseSuite(LedgerWords):
         assert self._release("run-1").handle.run_id == "run-1"
 
     def check_racing_releases_have_one_winner(self) -> None:
-        """Of eight threads that release one run, one does; the others are told that it is busy."""
+        """Of eight threads that release one run, one does; the others are told that it is busy, or released already."""
         for round_ in range(3):
             partition = f"p{round_}"
             self._refused(f"run-{round_}", partition=partition)
@@ -186,7 +186,8 @@ class ReleaseSuite(LedgerWords):
                 return outcome(self._release, run_id, "tiny", partition)
 
             outcomes = together(release)
-            assert sorted(outcomes) == ["busy"] * (THREADS - 1) + ["done"], f"{partition}: {outcomes}"
+            assert outcomes.count("done") == 1, f"{partition}: {outcomes}"
+            assert set(outcomes) <= {"done", "busy", "unfit"}, f"{partition}: {outcomes}"
             assert [run.state for run in self.ledger.runs(partition=partition)] == [PREPARED]
 
     def check_a_release_and_a_claim_at_once_have_one_winner(self) -> None:
@@ -201,7 +202,8 @@ class ReleaseSuite(LedgerWords):
                 return outcome(self._claim, f"new-{round_}-{number}", "tiny", partition)
 
             outcomes = together(act)
-            assert sorted(outcomes) == ["busy"] * (THREADS - 1) + ["done"], f"{partition}: {outcomes}"
+            assert outcomes.count("done") == 1, f"{partition}: {outcomes}"
+            assert set(outcomes) <= {"done", "busy", "unfit"}, f"{partition}: {outcomes}"
             released = outcomes.index("done") % 2 == 1
             states = [run.state for run in self.ledger.runs(partition=partition)]
             assert states == ([PREPARED] if released else [RUNNING, REFUSED])
