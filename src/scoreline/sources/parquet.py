@@ -224,7 +224,10 @@ def _require_columns(file: pq.ParquetFile, path: str, columns: Sequence[str]) ->
         )
     twice = sorted({name for name in columns if present.count(name) > 1})
     if twice:
-        raise InputInvalid(f"{path} has several columns named {', '.join(map(repr, twice))}")
+        raise InputInvalid(
+            f"{path} has several columns named {', '.join(map(repr, twice))}",
+            hint="write the file anew with one of each, then run the same command again",
+        )
 
 
 def _require_same(handle: BinaryIO, known: FileIdentity) -> None:
