@@ -102,7 +102,7 @@ class _Finder:
         if scheme not in SCHEMES:
             return uri
         parts = rest.strip("/").split("/")
-        if rest.startswith("//") or not all(parts):
+        if rest.startswith("//") or ".." in parts or not all(parts):
             raise ModelInvalid(f"{uri} is no model URI", hint=_FORMS)
         if scheme == "runs":
             return self._of_run(parts[0], "/".join(parts[1:]))
@@ -113,7 +113,8 @@ class _Finder:
             return self._of_id(parts[0])
         if len(parts) == 2:
             return self._of_version(*parts)
-        raise ModelInvalid(f"{uri} names neither a version nor an alias", hint=self._known(parts[0]) or _FORMS)
+        known = self._known(parts[0]) if len(parts) == 1 else ""
+        raise ModelInvalid(f"{uri} names neither a version nor an alias", hint=known or _FORMS)
 
     def _of_run(self, run_id: str, path: str) -> str:
         run = self._asked(lambda: self.client.get_run(run_id), f"no run {run_id}")
