@@ -1,7 +1,6 @@
 """`scoreline status`: what is published, what failed, and what to do about it."""
 
 import re
-import shutil
 
 import pytest
 from tests.acceptance.job_folder import MONTH
@@ -76,8 +75,7 @@ def test_status_of_a_failed_run_says_what_happened_and_what_to_do(cli, job):
     ("point", "state"), [("plan.written", "interrupted"), ("prepare.recorded", "prepared, interrupted")]
 )
 def test_the_command_that_status_gives_for_a_killed_run_ends_it(cli, forks, job, point, state):
-    shutil.copy(job.model("a"), job.model("lin_reg"))  # where the job file looks for it
-    assert forks.run("run", job.job, MONTH, points={point: {"action": "kill"}}).code == -9
+    assert forks.run(*job.run(), points={point: {"action": "kill"}}).code == -9
     row = cli.json("status", job.job)[0]
     assert row["state"] == state
     command = re.search(r"Next: (scoreline run .*)", row["next"])[1]

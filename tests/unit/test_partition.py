@@ -199,3 +199,102 @@ def test_a_named_grid_has_no_last_complete_partition():
 
 def test_day_slugs_are_iso_dates():
     assert Grid("day").parse("0001-02-03").slug == date(1, 2, 3).isoformat()
+
+
+# ranges
+
+
+def slugs(found):
+    return [one.slug for one in found]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "expected"),
+    [
+        ("month", "2021-11..2022-02", ["2021-11", "2021-12", "2022-01", "2022-02"]),
+        ("month", "2021-02..2021-02", ["2021-02"]),
+        ("month", "2021-02", ["2021-02"]),
+        ("month", "9999-10..9999-11", ["9999-10", "9999-11"]),
+        ("day", "2024-02-28..2024-03-01", ["2024-02-28", "2024-02-29", "2024-03-01"]),
+        ("day", "2023-02-28..2023-03-01", ["2023-02-28", "2023-03-01"]),
+        ("day", "1900-02-28..1900-03-01", ["1900-02-28", "1900-03-01"]),
+        ("day", "2000-12-31..2001-01-01", ["2000-12-31", "2001-01-01"]),
+        ("12h", "2021-02-28T12Z..2021-03-01T12Z", ["2021-02-28T12Z-12h", "2021-03-01T00Z-12h", "2021-03-01T12Z-12h"]),
+        ("24h", "2024-02-28T00Z-24h..2024-02-29T00Z", ["2024-02-28T00Z-24h", "2024-02-29T00Z-24h"]),
+        ("named", "batch-7", ["batch-7"]),
+    ],
+)
+def test_a_range_has_both_its_ends_and_all_between(spec, text, expected):
+    assert slugs(Grid(spec).range(text)) == expected
+
+
+@pytest.mark.parametrize(("tz", "day"), [("Africa/Cairo", 24), ("America/New_York", 8), ("UTC", 8)])
+@pytest.mark.parametrize("month", [3, 4, 11])
+def test_days_around_a_change_of_the_clocks_come_once_and_touch(tz, day, month):
+    found = Grid("day", tz).range(f"2026-{month:02d}-{day - 2:02d}..2026-{month:02d}-{day + 2:02d}")
+    assert slugs(found) == [f"2026-{month:02d}-{day + offset:02d}" for offset in range(-2, 3)]
+    for one, following in pairwise(found):
+        assert bounds(one)[1] == bounds(following)[0]
+
+
+@pytest.mark.parametrize("day", ["2026-03-08", "2026-11-01"])
+def test_hours_around_a_change_of_the_clocks_are_utc_s(day):
+    found = Grid("1h", "America/New_York").range(f"{day}T00Z..{day}T23Z")
+    assert slugs(found) == [f"{day}T{hour:02d}Z-1h" for hour in range(24)]
+
+
+def test_a_day_that_a_time_zone_left_out_is_in_a_range_and_empty():
+    found = Grid("day", "Pacific/Apia").range("2011-12-29..2011-12-31")
+    assert slugs(found) == ["2011-12-29", "2011-12-30", "2011-12-31"]
+    start, end = bounds(found[1])
+    assert start == end
+
+
+RANGES = st.integers(0, 40)
+
+
+@given(partitions(*SAFE), RANGES)
+def test_a_range_is_what_following_gives_one_after_the_other(case, length):
+    grid, start = case
+    first = grid.parse(slug_of(grid, start))
+    expected = [first]
+    for _ in range(length):
+        expected.append(grid.following(expected[-1]))
+    assert grid.range(f"{first}..{expected[-1]}") == expected
+    assert len(set(slugs(expected))) == length + 1
+
+
+@given(partitions(*SAFE))
+@example((Grid("day", "America/New_York"), datetime(2026, 3, 8)))
+@example((Grid("day", "America/New_York"), datetime(2026, 11, 1)))
+@example((Grid("day", "Africa/Cairo"), datetime(2026, 4, 23)))
+@example((Grid("month", "Africa/Cairo"), datetime(2026, 4, 1)))
+@example((Grid("day", "Pacific/Apia"), datetime(2011, 12, 28)))
+def test_the_following_partition_begins_where_this_one_ends(case):
+    grid, start = case
+    found = grid.parse(slug_of(grid, start))
+    following = grid.following(found)
+    assert following == grid.parse(following.slug)
+    assert bounds(following)[0] == bounds(found)[1]
+
+
+@given(partitions(*SAFE), st.integers(1, 40))
+def test_a_range_the_wrong_way_round_is_refused_with_the_right_one(case, length):
+    grid, start = case
+    first = last = grid.parse(slug_of(grid, start))
+    for _ in range(length):
+        last = grid.following(last)
+    with pytest.raises(UsageError) as caught:
+        grid.range(f"{last}..{first}")
+    assert caught.value.hint == f"write {first}..{last}"
+
+
+@pytest.mark.parametrize("text", ["2021-01..", "..2021-01", "..", "2021-01..2021-13", "2021-01...2021-02", "a..b"])
+def test_a_range_with_an_end_that_is_no_partition_is_refused(text):
+    with pytest.raises(UsageError):
+        Grid("month").range(text)
+
+
+def test_named_partitions_have_no_ranges():
+    with pytest.raises(UsageError, match="no ranges"):
+        Grid("named").range("a..b")
