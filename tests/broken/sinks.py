@@ -268,7 +268,7 @@ class CommitsWhileItsStagingIsThere(CommitsOnce):
 class ForgetsOldStagingOnAbort(ParquetSink):
     found_by = "abort_removes_every_attempt"
 
-    def abort(self, slot):
+    def abort(self, slot, keep=()):
         works = sorted(self._staging(slot).glob("*"), key=lambda path: path.stat().st_mtime_ns)
         if works:
             durable.remove_tree(works[-1])
@@ -277,8 +277,84 @@ class ForgetsOldStagingOnAbort(ParquetSink):
 class AbortsOtherPartitions(ParquetSink):
     found_by = "abort_leaves_others_alone"
 
-    def abort(self, slot):
+    def abort(self, slot, keep=()):
         durable.remove_tree(self._staging(slot).parent)
+
+
+class KeepsNothing(ParquetSink):
+    found_by = "what_abort_keeps_can_be_committed"
+
+    def abort(self, slot, keep=()):
+        super().abort(slot)
+
+
+class KeepsAnEmptyFile(ParquetSink):
+    found_by = "what_abort_keeps_can_be_committed"
+
+    def abort(self, slot, keep=()):
+        super().abort(slot, keep)
+        for path in keep:
+            os.truncate(path, 0)
+
+
+class KeepsAllOfAWork(ParquetSink):
+    """The parts, too, which are as large as what is kept."""
+
+    found_by = "abort_keeps_nothing_but_what_it_is_told"
+
+    def abort(self, slot, keep=()):
+        folders = {Path(path).parent for path in keep}
+        super().abort(slot, [str(path) for folder in folders for path in folder.iterdir()])
+
+
+class KeepsEverythingWhereItKeepsSomething(ParquetSink):
+    found_by = "abort_keeps_nothing_but_what_it_is_told"
+
+    def abort(self, slot, keep=()):
+        if not keep:
+            super().abort(slot)
+
+
+class KeepsTheFirstOnly(ParquetSink):
+    found_by = "abort_keeps_several"
+
+    def abort(self, slot, keep=()):
+        super().abort(slot, keep[:1])
+
+
+class ForgetsKeptContentOnBegin(ParquetSink):
+    found_by = "kept_content_outlives_other_runs"
+
+    def begin(self, slot, sink, work):
+        for path in (self._staging(slot) / work).glob("*-joined-*"):
+            path.unlink()
+        return super().begin(slot, sink, work)
+
+
+class KeepsForEver(ParquetSink):
+    found_by = "what_was_kept_goes_with_the_next_abort"
+
+    def abort(self, slot, keep=()):
+        super().abort(slot, [str(path) for path in self._staging(slot).rglob("*-joined-*")])
+
+
+class InsistsOnWhatItKeeps(ParquetSink):
+    found_by = "abort_may_be_told_to_keep_what_is_not_there"
+
+    def abort(self, slot, keep=()):
+        if not all(Path(path).exists() for path in keep):
+            raise StagingLost
+        super().abort(slot, keep)
+
+
+class LeavesPartsBesideWhatItKeeps(ParquetSink):
+    found_by = "only_kept_files_are_left_after_abort"
+
+    def abort(self, slot, keep=()):
+        left = [path for path in self._staging(slot).rglob("*.part") if keep and str(path) not in keep]
+        for path in left:
+            path.rename(self._hidden / path.name)
+        super().abort(slot, keep)
 
 
 class ForgetsPartsOnBegin(ParquetSink):
@@ -323,7 +399,7 @@ class StagesInTheOutputFolder(ParquetSink):
 class LeavesStaging(ParquetSink):
     found_by = "nothing_is_left_after_abort"
 
-    def abort(self, slot):
+    def abort(self, slot, keep=()):
         for path in self._staging(slot).rglob("*.part"):
             path.rename(path.with_suffix(".old"))
 

@@ -69,10 +69,10 @@ class DyingSink:
         self._count("commit")
         self.sink.commit(prepared, token, fence)
 
-    def abort(self, slot: Slot) -> None:
+    def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
         self._count("abort")
-        self.sink.abort(slot)
+        self.sink.abort(slot, keep)
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`: looking is no call that dies."""

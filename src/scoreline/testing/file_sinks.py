@@ -62,6 +62,17 @@ class FileSinkSuite(SinkSuite):
         after = {name for name in file_names(self.folder.parent) if not name.endswith(".lock")}
         assert after - before == {Path(prepared.target).relative_to(self.folder.parent).as_posix()}
 
+    def check_only_kept_files_are_left_after_abort(self) -> None:
+        """Of all staged files near the folder, ``abort`` leaves those that it is told to keep, byte for byte."""
+        prepared = self.stage([tiny_frame(3)], "run-1", 1)
+        self.stage([tiny_frame(3)], "run-2", 2)
+        staged = Path(prepared.staged)
+        content = staged.read_bytes()
+        self.sink.abort(self.slot(), [prepared.staged])
+        left = {name for name in file_names(self.folder.parent) if not name.endswith(".lock")}
+        assert left == {os.path.relpath(staged, self.folder.parent)}
+        assert staged.read_bytes() == content
+
     def check_the_file_is_what_was_prepared(self) -> None:
         """The published file has the prepared size and SHA-256."""
         prepared = self.publish([tiny_frame(30), tiny_frame(20)], "run-1", 1)

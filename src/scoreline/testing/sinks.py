@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -12,22 +11,20 @@ from polars.testing import assert_frame_equal
 
 from scoreline.abc import Sink
 from scoreline.errors import LeaseLost, LedgerFailed, OutputForeign, StagingLost
-from scoreline.partition import Partition
-from scoreline.provenance import Provenance
 from scoreline.record import Prepared
-from scoreline.report import Receipt
 from scoreline.slot import Slot
 from scoreline.testing.builders import tiny_frame, tiny_provenance
 from scoreline.testing.dying import Died, DyingSink
-from scoreline.testing.suite import THREADS, Suite, refused, together
+from scoreline.testing.kept_staging import KeptStagingSuite
+from scoreline.testing.sink_words import MakeSink, ReadRows, no_fence, refusing, silent
+from scoreline.testing.suite import THREADS, refused, together
 
-MakeSink = Callable[[], Sink]
-ReadRows = Callable[[str], pl.DataFrame | None]
+__all__ = ["MakeSink", "ReadRows", "SinkSuite", "no_fence", "refusing", "silent"]
 
 _LET_IN_SECONDS = 0.3
 
 
-class SinkSuite(Suite):
+class SinkSuite(KeptStagingSuite):
     """Checks a sink over an empty place.
 
     Args:
@@ -35,11 +32,6 @@ class SinkSuite(Suite):
             than ``{slug}`` and ``{job}``, and tells partitions apart.
         read: the rows that readers of the published data find at a rendered path; None where there is nothing.
     """
-
-    def __init__(self, make: MakeSink, read: ReadRows) -> None:
-        self.make = make
-        self.read = read
-        self.sink = make()
 
     # -- what readers see
 
@@ -402,67 +394,10 @@ class SinkSuite(Suite):
 
     # -- words
 
-    def slot(self, slug: str = "one", job: str = "tiny") -> Slot:
-        """The slot of a partition."""
-        return Slot(job, slug, self.sink.template.render(Partition(slug), {"job": job.partition("[")[0]}))
-
-    def stage(
-        self,
-        frames: Sequence[pl.DataFrame],
-        run_id: str,
-        token: int,
-        *,
-        slug: str = "one",
-        slot: Slot | None = None,
-        sink: Sink | None = None,
-    ) -> Prepared:
-        """Content of a run, ready to be committed: one part for each frame."""
-        sink, slot = sink or self.sink, slot or self.slot(slug)
-        staging = sink.begin(slot, 0, f"work-{run_id}")
-        receipts: list[Receipt] = [sink.write(staging, f"{n:06d}", frame) for n, frame in enumerate(frames)]
-        own = tiny_provenance(job=slot.job, partition=slot.partition, run_id=run_id, token=token)
-        return sink.prepare(staging, receipts, own)
-
-    def publish(self, frames: Sequence[pl.DataFrame], run_id: str, token: int, *, slug: str = "one") -> Prepared:
-        """Stages and commits."""
-        prepared = self.stage(frames, run_id, token, slug=slug)
-        self.sink.commit(prepared, token, no_fence)
-        return prepared
-
     def _stage_and_commit_parts(self, sink: Sink, slug: str) -> None:
         staged = self.stage([tiny_frame(4, 4 * n) for n in range(3)], "run-2", 2, slug=slug, sink=sink)
         sink.commit(staged, 2, no_fence)
 
-    def _current(self) -> Provenance | None:
-        return self.sink.current(self.slot().path)
-
-    def _provenance(self, prepared: Prepared, token: int) -> Provenance:
-        return tiny_provenance(run_id=prepared.run_id, token=token)
-
-    def rows(self, slug: str = "one") -> pl.DataFrame:
-        """What readers find; it fails when there is nothing."""
-        rows = self.read(self.slot(slug).path)
-        assert rows is not None, "nothing is published"
-        return rows
-
-    def require_rows(self, expected: pl.DataFrame, slug: str = "one") -> None:
-        """Fails unless readers find exactly these rows."""
-        assert_frame_equal(self.rows(slug), expected, check_exact=True)
-
     def _require_nothing(self, after: str) -> None:
         assert self.read(self.slot().path) is None, f"readers see something after {after}"
         assert self._current() is None, f"something is published after {after}"
-
-
-def no_fence() -> None:
-    """Lets everybody publish."""
-
-
-def refusing() -> None:
-    """Lets nobody publish."""
-    raise LeaseLost
-
-
-def silent() -> None:
-    """Cannot tell."""
-    raise LedgerFailed
