@@ -16,9 +16,9 @@ from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
 from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
-from scoreline.errors import InputMissing, UsageError
+from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.parquet import provenance_in, write_table
+from scoreline.formats.parquet import frame_in, provenance_in, write_table
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
@@ -209,6 +209,7 @@ def read(
 
     Raises:
         InputMissing: nothing is published for this partition, or its file is gone or somebody else's.
+        FilesDamaged: the file cannot be read; bytes that are merely wrong are found by `verify`.
     """
     loaded = load(job, settings=settings, home=home)
     chosen = loaded.job.grid.parse(partition)
@@ -228,7 +229,14 @@ def read(
         there = provenance_in(handle)
         if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
             raise InputMissing(f"{path} does not hold the predictions of {loaded.job.key} {chosen}", hint=again)
-        return pl.read_parquet(handle)
+        handle.seek(0)
+        try:
+            return frame_in(handle)
+        except ValueError as error:
+            raise FilesDamaged(
+                f"{path} is damaged: {error}",
+                hint=f"scoreline verify {loaded.file or 'JOB'} {chosen}; then {again} --force",
+            ) from error
 
 
 def train(

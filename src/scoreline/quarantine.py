@@ -6,6 +6,7 @@ The file becomes visible before the run's predictions do, and also for a refused
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Quarantined:
         rows: rejected rows.
         reasons: reason -> rows rejected for it; a row may have several.
         path: of the file.
+        sha256: of its bytes.
     """
 
     job: str
@@ -44,6 +46,7 @@ class Quarantined:
     rows: int
     reasons: dict[str, int]
     path: str
+    sha256: str
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -106,7 +109,9 @@ def _of(run: RunRecord) -> Quarantined | None:
     if not file:
         return None
     reasons = run.facts["counts"]["reasons"]
-    return Quarantined(run.job, run.partition, run.run_id, run.state, file["rows"], reasons, file["path"])
+    return Quarantined(
+        run.job, run.partition, run.run_id, run.state, file["rows"], reasons, file["path"], file["sha256"]
+    )
 
 
 def rows(found: Quarantined, limit: int | None = None, reason: str | None = None) -> pl.DataFrame:
@@ -121,15 +126,17 @@ def rows(found: Quarantined, limit: int | None = None, reason: str | None = None
         InputMissing: the file was removed.
         FilesDamaged: it cannot be read.
     """
+    damaged = f"{found.path} is not as run {found.run_id} wrote it"
+    hint = "score the partition again with --force to make it anew"
     try:
         with Path(found.path).open("rb") as handle:
+            # Polars reads some damaged files without an error, and ends the process over others.
+            if hashlib.file_digest(handle, "sha256").hexdigest() != found.sha256:
+                raise FilesDamaged(damaged, hint=hint)
+            handle.seek(0)
             frame = pl.scan_parquet(handle)
             if reason is not None:
                 frame = frame.filter(pl.col(REASONS).list.contains(reason))
             return (frame if limit is None else frame.head(limit)).collect()
     except FileNotFoundError as error:
-        raise InputMissing(
-            f"{found.path} is not there any more", hint="score the partition again with --force to make it anew"
-        ) from error
-    except pl.exceptions.PolarsError as error:
-        raise FilesDamaged(f"{found.path} cannot be read: {error}") from error
+        raise InputMissing(f"{found.path} is not there any more", hint=hint) from error

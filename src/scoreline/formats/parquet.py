@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import polars as pl
+
 from scoreline.formats.parquet_join import read_footer_metadata
 from scoreline.provenance import Provenance
 
@@ -18,6 +20,22 @@ def provenance_in(source: Path | BinaryIO) -> Provenance | None:
         return Provenance.from_metadata(read_footer_metadata(source))
     except (FileNotFoundError, ValueError):
         return None
+
+
+def frame_in(handle: BinaryIO) -> pl.DataFrame:
+    """The rows of an open file.
+
+    Raises:
+        ValueError: the file is damaged; what cannot be told from its bytes alone is read as it is.
+    """
+    try:
+        schema = pl.read_parquet_schema(handle)
+        handle.seek(0)
+        # Read by Arrow, which meets damaged bytes with an error where Polars' own reader may end the process.
+        frame = pl.read_parquet(handle, use_pyarrow=True)
+    except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise ValueError(str(error)) from error
+    return frame if frame.schema == schema else frame.cast(schema)  # type: ignore[arg-type]
 
 
 def write_table(table: Any, handle: BinaryIO) -> None:
