@@ -25,6 +25,7 @@ from scoreline.partition import Partition
 
 Bound = int | float | Decimal | str | date | datetime | time | timedelta
 
+_MEND = "correct the rule in the job file, or the input, then: scoreline check JOB"
 _BOUNDS: dict[Any, type] = {pl.Date: date, pl.Time: time, pl.Duration: timedelta, pl.String: str}
 
 
@@ -189,7 +190,11 @@ def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition) -> V
     """
     for name in columns_of(parts):
         if name not in frame.columns:
-            raise InputInvalid(f"the contract needs the column {name!r}, which the input does not have", column=name)
+            raise InputInvalid(
+                f"the contract needs the column {name!r}, which the input does not have",
+                hint=f"its columns are {', '.join(frame.columns)}",
+                column=name,
+            )
     fields = {part.name: part for part in parts if isinstance(part, Field)}
     found = {name: _field(field, frame[name]) for name, field in fields.items()}
     typed = frame.with_columns(values for values, _ in found.values())
@@ -303,11 +308,13 @@ def _verdict(rule: Rule, frame: pl.DataFrame, partition: Partition) -> pl.Series
     try:
         verdict = frame.select(nan_as_null(holds, frame.schema).alias("holds")).to_series()
     except pl.exceptions.PolarsError as error:
-        raise InputInvalid(f"the rule {rule.name!r} cannot be evaluated: {error}") from error
+        raise InputInvalid(f"the rule {rule.name!r} cannot be evaluated: {error}", hint=_MEND) from error
     if verdict.len() == 1 != frame.height:
         verdict = verdict.new_from_index(0, frame.height)
     if verdict.dtype not in {pl.Boolean, pl.Null} or verdict.len() != frame.height:
-        raise InputInvalid(f"the rule {rule.name!r} gives {verdict.dtype} values, not one true or false for each row")
+        raise InputInvalid(
+            f"the rule {rule.name!r} gives {verdict.dtype} values, not one true or false for each row", hint=_MEND
+        )
     return verdict.cast(pl.Boolean)
 
 
@@ -330,6 +337,7 @@ def _inside(rule: Rule, schema: Schema, partition: Partition) -> pl.Expr:
         raise InputInvalid(
             f"the rule {rule.name!r} needs a time column, and a partition with bounds; {name!r} is {kind}, "
             f"the partition is {partition}",
+            hint=_MEND,
             column=name,
         )
     bounds = [partition.start, partition.end]

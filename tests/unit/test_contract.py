@@ -303,7 +303,7 @@ def test_the_hint_of_a_nested_column_declares_nothing_since_no_field_can_have_it
 def test_a_missing_column_is_named(part):
     with pytest.raises(InputInvalid, match="needs the column 'y'") as caught:
         judge([part], column([1], pl.Int64), MONTH)
-    assert caught.value.column == "y"
+    assert (caught.value.column, caught.value.hint) == ("y", "its columns are x")
 
 
 def test_columns_that_nobody_declared_stay_as_they_are():
@@ -400,6 +400,7 @@ def test_a_rule_that_is_no_yes_or_no_fails_by_its_name(rule, says):
     with pytest.raises(InputInvalid, match=says) as caught:
         judge([rule], column([1, 2, 3], pl.Int64), MONTH)
     assert "the rule 'r'" in caught.value.message
+    assert "scoreline check" in caught.value.hint
 
 
 # --- within the partition ------------------------------------------------------------------------------------------

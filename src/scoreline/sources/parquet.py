@@ -144,7 +144,10 @@ def _units(file: pq.ParquetFile, split: Split, columns: Sequence[str]) -> Iterat
         for unit in units:
             frame = rows.take(unit.rows)
             if frame.height != unit.rows:
-                raise InputInvalid(f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}")
+                raise InputInvalid(
+                    f"{split.file.path}: {frame.height} rows read where the footer promises {unit.rows}",
+                    hint="the file is truncated or damaged: fetch it again",
+                )
             yield unit, frame
 
 
