@@ -36,8 +36,8 @@ help: ## Show this list
 setup: $(STAMPS)/dev $(STAMPS)/scoreline ## Make .venv with everything for development
 	@echo "Ready: $(BIN)/scoreline, $(BIN)/python"
 
-demo: $(STAMPS)/demo $(STAMPS)/scoreline ## Score a month of New York taxi trips (DATA=folder: your copy of the files)
-	$(BIN)/python examples/nyc_green/demo.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+demo: $(STAMPS)/demo $(STAMPS)/scoreline ## Train on a month of taxi trips, score two more (DATA=folder: your own files)
+	@$(BIN)/python examples/nyc_green/demo.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the tests (ARGS="-k name" and the like)
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,113 +1,126 @@
-"""`make demo`: fit the usual model on one month of green taxi trips, score the next, and say what happened."""
+"""`make demo`: make up three months of taxi trips, train on the first, score the others, and say what happened."""
 
 import argparse
 import hashlib
 import itertools
-import pickle
+import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
-import polars as pl
-from make_months import make_month
-
 import scoreline
+from scoreline.api import simulate
 from scoreline.assemble import assemble
-from scoreline.assembly import Assembly
 from scoreline.config import load
-from scoreline.durable import sha256_of, written
-from scoreline.models.trust import Trust
-from scoreline.observers.lines import ProgressLines
-from scoreline.observers.progress import ProgressBar
-from scoreline.partition import Partition
-from scoreline.report import RunReport
-from scoreline.score import derived, keep, model_inputs, numbered
+from scoreline.errors import ModelMissing, ScorelineError
+from scoreline.outcome import BackfillReport
 
-JOB = Path(__file__).resolve().with_name("job.py")
-DEMO = JOB.with_name("demo")
-TARGET = "duration"  # what the job derives for its filter is also what the model learns
+# What the shell may have set, and what would lead the demo away from its own folder.
+ELSEWHERE = [
+    name for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "SCORELINE_HOME") if os.environ.pop(name, "")
+]
+HERE = Path(__file__).resolve().parent
+SIMULATED = ("2021-01", "2021-02", "2021-03")
+COLUMNS = ("month", "rows in", "scored", "quarantined", "filtered", "seconds", "rows/s", "RMSE", "bias", "output")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder with real months of the TLC, by default small made-up ones")
-    data = (parser.parse_args().data or made_up_months()).absolute()
-    settings = {"data": str(data), "output": str(DEMO / "predictions")}
-    train, score = consecutive(assembly := assemble(load(JOB, settings=settings)), data)
-    print(f"{shown(data)}: {train} trains the model, {score} is scored.")
-    settings["model"] = str(fitted(assembly, train))
-    progress = (ProgressBar if sys.stderr.isatty() else ProgressLines)(sys.stderr)
-    report = scoreline.run(JOB, score.slug, settings=settings, observers=[progress])
-    tell(report, scoreline.read(JOB, score.slug, settings=settings))
-    command = shown(Path(sys.executable).with_name("scoreline"))
-    chosen = " ".join(f"--set {name}={shown(Path(value))}" for name, value in settings.items())
-    print(f"\nTry next:\n  {command} check {shown(JOB)} {score} {chosen}")
-    print(f"  {command} status {shown(JOB)}\n  {command} run {shown(JOB)} {score} --force {chosen}")
+    parser.add_argument("--data", type=Path, help="folder with real months of the TLC, instead of made-up ones")
+    data = parser.parse_args().data
+    place, settings = prepared(data), {"data": str(data.resolve())} if data else {}
+    first, *others = months(place, settings)
+    print(f"Data   {shown(data or place / 'data')}: {first} to learn from, {' and '.join(others)} to score")
+    span = f"{others[0]}..{others[-1]}"
+    try:
+        report = scoreline.backfill(place, span, settings=settings)
+    except ModelMissing:
+        print(f"Model  training on {first} ...", flush=True)
+        trained = scoreline.train(place, first, settings=settings)
+        print(f"       {trained.model['alias']} is {trained.model['uri']}: {told(trained.metrics)}", flush=True)
+        report = scoreline.backfill(place, span, settings=settings)
+    print(f"Model  {report.model['uri']}, version {report.model['version']}\n")
+    tell(place, settings, report, span)
+    if set(report.totals) == {"current"}:
+        print("\nNothing is due:")
+    for one in report.outcomes:
+        if one.outcome != "published":
+            print(f"  {one.partition}  {one.outcome}: {one.error['message'] if one.error else one.reason}")
+    suggest(place, settings, report, span)
+    return report.exit_code
 
 
-def made_up_months() -> Path:
-    """Two small months in the TLC's schema, made once; they are the same on every machine."""
-    folder = DEMO / "months"
-    if not folder.exists():
-        for month in (1, 2):
-            make_month(DEMO / "part", 2021, month, rows=20_000)
-        (DEMO / "part").rename(folder)
-    return folder
+def prepared(data: Path | None) -> Path:
+    """The demo's own folder with a copy of the job, one for each data folder; without one it gets made-up months."""
+    name = f"{data.name}-{hashlib.sha256(bytes(data.resolve())).hexdigest()[:8]}" if data else "simulated"
+    place = HERE / "demo" / name
+    place.mkdir(parents=True, exist_ok=True)
+    for file in ("job.py", "simulator.py"):
+        shutil.copyfile(HERE / file, place / file)
+    for month in () if data else SIMULATED:
+        if not (place / f"data/green_tripdata_{month}.parquet").exists():
+            simulate(place, month)
+    return place
 
 
-def consecutive(assembly: Assembly, data: Path) -> tuple[Partition, Partition]:
-    """The first two months of a folder that follow each other."""
-    there = assembly.source.partitions()
-    for first, second in itertools.pairwise(there):
-        if first.end == second.start:
-            return first, second
+def months(place: Path, settings: dict[str, str]) -> list[str]:
+    """The first three months in the data that follow each other, or two where there are no three."""
+    there = assemble(load(place, settings=settings)).source.partitions()
+    for length in (3, 2):
+        for found in zip(*(there[skip:] for skip in range(length)), strict=False):
+            if all(one.end == other.start for one, other in itertools.pairwise(found)):
+                if length == 2:
+                    print("No three months follow each other in the data, so one is scored instead of two.")
+                return [month.slug for month in found]
     sys.exit(
-        f"{data} has no two consecutive months named like green_tripdata_2021-02.parquet: one trains, the next is "
-        f"scored. Found: {', '.join(map(str, there)) or 'none'}. Without a folder, the demo makes up its own."
+        f"{settings.get('data', place)} has no two consecutive months named like green_tripdata_2021-02.parquet: one "
+        f"trains, the next is scored. Found: {', '.join(map(str, there)) or 'none'}. Without a folder, the demo makes "
+        "up its own."
     )
 
 
-def fitted(assembly: Assembly, month: Partition) -> Path:
-    """The pair (DictVectorizer, LinearRegression), fitted once for a month and a declaration, and trusted."""
-    from sklearn.feature_extraction import DictVectorizer
-    from sklearn.linear_model import LinearRegression
-
-    origin = assembly.job.scoring_digest + "".join(file.footer for file in assembly.source.fingerprint(month))
-    path = DEMO / f"lin_reg-{month}-{hashlib.sha256(origin.encode()).hexdigest()[:8]}.bin"
-    if not path.exists():
-        rows, vectorizer = training_rows(assembly, month), DictVectorizer()
-        matrix = vectorizer.fit_transform(rows.drop(TARGET).to_dicts())
-        estimator = LinearRegression().fit(matrix, rows[TARGET].to_numpy())
-        DEMO.mkdir(exist_ok=True)
-        with written(path, durable=False) as handle:
-            pickle.dump((vectorizer, estimator), handle)
-        print(f"Fitted on {rows.height:,} trips of {month}, {matrix.shape[1]:,} columns: {shown(path)}")
-    if (trust := Trust(assembly.home)).reason(digest := sha256_of(path), path) is None:
-        trust.add(digest, path)  # as `scoreline models trust` does: a pickle that nobody trusts is not loaded
-    return path
+def told(metrics: dict[str, float]) -> str:
+    return f"RMSE {metrics['rmse']:.2f} min on the {metrics['rows']:,.0f} trips that it has learned from"
 
 
-def training_rows(assembly: Assembly, month: Partition) -> pl.DataFrame:
-    """A month as scoring sees it, through the job's own source, filters and features, with the target."""
-    job, source, frames = assembly.job, assembly.source, []
-    for split in source.splits(source.fingerprint(month), workers=1):
-        for batch in source.read(split, job.input_columns):
-            rows = derived(numbered(batch.frame, batch.first_row), job.derive, split)
-            features, frame = model_inputs(keep(rows, job.filters, split)[0], job.features, split)
-            frames.append(features.with_columns(frame[TARGET]))
-    return pl.concat(frames)
+def tell(place: Path, settings: dict[str, str], report: BackfillReport, span: str) -> None:
+    """One line for each published month; RMSE and bias come from the published files."""
+    published = {one.partition.slug: one.published for one in scoreline.plan(place, span, settings=settings)}
+    lines = [COLUMNS]
+    for one in report.outcomes:
+        counts, run = one.counts, published[one.partition]
+        if counts is None or run is None:
+            continue
+        trips = scoreline.read(place, one.partition, settings=settings)
+        error = trips["predicted_duration"] - trips["actual_duration"]
+        sizes = [counts.rows_in, counts.scored, counts.quarantined, sum(counts.filtered.values())]
+        speed = [f"{one.seconds:.2f}", f"{counts.rows_in / one.seconds:,.0f}"] if one.seconds else ["-", "-"]
+        quality = [f"{(error**2).mean() ** 0.5:.2f}", f"{error.mean():+.2f}"]
+        output = shown(Path(run.prepared[0].target))
+        lines.append((one.partition, *(f"{size:,}" for size in sizes), *speed, *quality, output))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS) - 1)]
+    for line in lines:
+        print("  ".join(cell.rjust(width) for cell, width in zip(line[:-1], widths, strict=True)), "", line[-1])
+    print("RMSE and bias (the mean of predicted - actual) are minutes, computed from the published files.")
 
 
-def tell(report: RunReport, rows: pl.DataFrame) -> None:
-    counts, error = report.counts, rows["predicted_duration"] - rows["actual_duration"]
-    state = "nothing is due, it is current" if report.state == "current" else report.state
-    print(f"\n{report.job} {report.partition}: {state} ({report.reason})")
-    print(f"  rows     {counts.rows_in:,} in = {counts.scored:,} scored + {sum(counts.filtered.values()):,} filtered")
-    print(f"  time     {report.seconds['total']:.2f} s, {report.rows_per_second:,.0f} rows/s")
-    print(f"  quality  RMSE {(error**2).mean() ** 0.5:.2f} min, bias {error.mean():+.2f} min (predicted - actual)")
-    print(f"  output   {shown(Path(report.outputs[0]['path']))}")
-    with pl.Config(tbl_cols=rows.width, tbl_width_chars=160, tbl_hide_dataframe_shape=True):
-        print(rows.head(5))
+def suggest(place: Path, settings: dict[str, str], report: BackfillReport, span: str) -> None:
+    """Three commands that work when they are pasted."""
+    chosen = "".join(f" --set {name}={shown(Path(value))}" for name, value in settings.items())
+    words = [f"plan {shown(place)} {span}", f"status {shown(place)}"]
+    for one in report.outcomes:
+        if one.counts and one.counts.quarantined:
+            words[1] = f"quarantine show {shown(place)} {one.partition}"
+        if one.outcome in {"published", "current"}:
+            known = scoreline.read(place, one.partition, settings=settings)["ride_id"][0]
+            words[2:] = [f"explain {shown(place)} {known}"]
+    command = shown(Path(sys.executable).with_name("scoreline"))
+    if ELSEWHERE:
+        command = f"env {' '.join(f'-u {name}' for name in ELSEWHERE)} {command}"
+    print("\nTry next:")
+    for word in words:
+        print(f"  {command} {word}{chosen}")
 
 
 def shown(path: Path) -> str:
@@ -116,5 +129,7 @@ def shown(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # in order with the progress, also through a pipe
-    main()
+    try:
+        sys.exit(main())
+    except ScorelineError as error:
+        sys.exit(f"error: {error}")
