@@ -264,6 +264,12 @@ def _check_names_unique(job: Job) -> Iterator[str]:
                 yield f"{part} declares {name!r}; names are not empty and do not begin with {PREFIX!r}"
 
 
+def _check_columns_read(job: Job) -> Iterator[str]:
+    for name in job.input_columns:
+        if name.startswith(PREFIX):
+            yield f"the job reads {name!r}; names that begin with {PREFIX!r} are Scoreline's own, and no input columns"
+
+
 def _check_parts_present(job: Job) -> Iterator[str]:
     if not job.features:
         yield "features is empty; a model needs at least one"
@@ -363,6 +369,7 @@ _CHECKS = (
     _check_start,
     _check_names_unique,
     _check_contract,
+    _check_columns_read,
     _check_parts_present,
     _check_paths,
     _check_slots,

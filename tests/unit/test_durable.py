@@ -145,3 +145,34 @@ def test_the_names_of_new_folders_are_synced_and_those_of_old_ones_are_not(tmp_p
 def test_a_folder_that_is_there_needs_nothing(tmp_path, calls):
     durable.make_folder(tmp_path)
     assert calls == []
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of six files in several depths, one of them hidden."""
+    paths = [tmp_path / "tree" / name for name in ("a", "b/c", "b/d", "b/e/f", "b/e/.g", "h/i")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    return tmp_path / "tree"
+
+
+@pytest.mark.parametrize("kept", [["b/d"], ["a", "b/e/f"], ["b/e/.g", "h/i"]])
+def test_what_is_kept_of_a_tree_stays_with_its_folders_and_nothing_else(tree, kept):
+    durable.remove_tree(tree, [tree / name for name in kept])
+    left = {path for path in tree.rglob("*") if path.is_file()}
+    assert left == {tree / name for name in kept}
+    assert all(path.read_text() == path.name for path in left)
+    folders = {path for path in tree.rglob("*") if path.is_dir()}
+    assert folders == {parent for path in left for parent in path.parents if parent.is_relative_to(tree)} - {tree}
+
+
+@pytest.mark.parametrize("kept", ["elsewhere", "tree-2/a", "tree"])
+def test_a_tree_is_removed_whole_where_what_is_kept_lies_elsewhere_or_is_not_there(tree, tmp_path, kept):
+    durable.remove_tree(tree, [tmp_path / kept, tree / "gone"])
+    assert not tree.exists()
+
+
+def test_a_tree_that_is_not_there_keeps_nothing_and_is_no_error(tmp_path):
+    durable.remove_tree(tmp_path / "gone", [tmp_path / "gone" / "a"])
+    assert list(tmp_path.iterdir()) == []
