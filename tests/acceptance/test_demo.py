@@ -1,22 +1,28 @@
 """`make demo`: its script in a copy of the example's folder, as on a fresh clone."""
 
-import pickle
+import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import numpy as np
+import pandas as pd
 import pytest
+import skops.io
 from tests.acceptance.processes import PATIENCE
 from tests.acceptance.shell import pasted
-from tests.integration.place import require_same_trips
-from tests.oracle import nyc_green as oracle
-
-import scoreline
 
 EXAMPLE = Path(__file__).parents[2] / "examples/nyc_green"
-PLAIN = "nyc_green[taxi_type=green] 2021-02: "
+LINE = re.compile(
+    r"^(?P<month>\d{4}-\d\d) +(?P<rows_in>[\d,]+) +(?P<scored>[\d,]+) +(?P<quarantined>[\d,]+) +(?P<filtered>[\d,]+) +"
+    r"(?P<seconds>[\d.-]+) +(?P<rate>[\d,-]+) +(?P<rmse>[\d.]+) +(?P<bias>[+-][\d.]+)  (?P<output>.+)$",
+    re.MULTILINE,
+)
+IDS = ["PULocationID", "DOLocationID"]
+TIMES = ["lpep_pickup_datetime", "lpep_dropoff_datetime"]
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +30,31 @@ def fresh(tmp_path_factory):
     """The example's files alone."""
     folder = tmp_path_factory.mktemp("clone") / "nyc green"
     folder.mkdir()
-    for name in ("job.py", "demo.py", "make_months.py"):
+    for name in ("job.py", "demo.py", "simulator.py"):
         shutil.copy(EXAMPLE / name, folder)
     return folder
 
 
-def demo(folder, *argv):
+def demo(folder, *argv, **environment):
     words = [sys.executable, folder / "demo.py", *argv]
-    done = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        words,
+        cwd=folder.parent,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def table(done):
+    """The months that the demo has told of, numbers as numbers."""
+    found = [match.groupdict() for match in LINE.finditer(done.stdout)]
+    counts = ("rows_in", "scored", "quarantined", "filtered")
+    return {one["month"]: one | {name: int(one[name].replace(",", "")) for name in counts} for one in found}
 
 
 @pytest.fixture(scope="module")
@@ -43,49 +64,111 @@ def first(fresh):
     return done
 
 
-@pytest.fixture
-def model(first, fresh):
-    """The pair that the demo has fitted."""
-    (path,) = (fresh / "demo").glob("*.bin")
-    return pickle.loads(path.read_bytes())
+@pytest.fixture(scope="module")
+def place(first, fresh):
+    return fresh / "demo/simulated"
 
 
-def test_it_fits_scores_and_says_what_it_did(first, fresh):
-    assert "2021-01 trains the model, 2021-02 is scored." in first.stdout
-    assert re.search(r"Fitted on [\d,]+ trips of 2021-01", first.stdout)
-    assert f"{PLAIN}published (missing)" in first.stdout
-    rows = re.search(r"rows     20,000 in = ([\d,]+) scored \+ ([\d,]+) filtered", first.stdout)
-    assert sum(int(text.replace(",", "")) for text in rows.groups()) == 20_000
-    assert re.search(r"RMSE \d+\.\d\d min, bias [+-]\d+\.\d\d min", first.stdout)
-    assert (fresh / "demo/predictions/green/2-2021.parquet").exists()
-    assert first.stderr.startswith(f"{PLAIN}run ")
+@pytest.fixture(scope="module")
+def model(place):
+    """The registered pipeline, from MLflow's artifacts."""
+    (file,) = place.glob(".scoreline/mlflow/artifacts/**/model.skops")
+    return skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
 
 
-def test_what_it_published_is_what_the_oracle_says(model, fresh):
-    expected = oracle.predict(fresh / "demo/months/green_tripdata_2021-02.parquet", model)
-    settings = {"output": str(fresh / "demo/predictions")}
-    require_same_trips(scoreline.read(fresh / "job.py", "2021-02", settings=settings), expected, "2021-02")
+def counted(file):
+    """Rows in, quarantined, filtered and scored, as DuckDB counts them straight from an input file."""
+    good = """
+        lpep_pickup_datetime IS NOT NULL AND lpep_dropoff_datetime IS NOT NULL
+        AND PULocationID BETWEEN 1 AND 265 AND DOLocationID BETWEEN 1 AND 265
+        AND isfinite(trip_distance) AND trip_distance >= 0"""
+    kept = "epoch(lpep_dropoff_datetime - lpep_pickup_datetime) BETWEEN 60 AND 3600"
+    query = f"""
+        SELECT count(*), count(*) FILTER (WHERE coalesce({good}, false) IS FALSE),
+            count(*) FILTER (WHERE {good} AND NOT {kept}), count(*) FILTER (WHERE {good} AND {kept})
+        FROM read_parquet(?)"""  # noqa: S608 - own text
+    names = ("rows_in", "quarantined", "filtered", "scored")
+    return dict(zip(names, duckdb.execute(query, [str(file)]).fetchone(), strict=True))
 
 
-def test_training_through_the_job_learns_the_vocabulary_that_the_oracle_learns(model, fresh):
-    theirs, _ = oracle.fit(fresh / "demo/months/green_tripdata_2021-01.parquet")
-    assert model[0].vocabulary_ == theirs.vocabulary_
+def errors(file, model):
+    """Predicted - actual of the trips that count, with pandas and the pipeline's own predict."""
+    trips = pd.read_parquet(file, columns=[*TIMES, *IDS, "trip_distance"])
+    trips = trips[trips.notna().all(axis=1) & (trips.trip_distance >= 0) & trips[IDS].isin(range(1, 266)).all(axis=1)]
+    actual = (trips.lpep_dropoff_datetime - trips.lpep_pickup_datetime).dt.total_seconds() / 60
+    trips, actual = trips[actual.between(1, 60)], actual[actual.between(1, 60)]
+    ids = trips[IDS].astype("int64").astype(str)
+    records = trips[["trip_distance"]].assign(PU_DO=ids.PULocationID + "_" + ids.DOLocationID).to_dict("records")
+    return model.predict(records) - actual.to_numpy()
 
 
-def test_a_second_time_nothing_is_due_and_it_says_why(first, fresh):
+def test_it_trains_on_the_first_month_and_scores_the_other_two(first):
+    assert "2021-01 to learn from, 2021-02 and 2021-03 to score" in first.stdout
+    assert "champion is models:/nyc-taxi-duration/1: RMSE" in first.stdout
+    assert set(table(first)) == {"2021-02", "2021-03"}
+
+
+@pytest.mark.parametrize("month", ["2021-02", "2021-03"])
+def test_its_counts_are_those_of_an_independent_count(first, place, month):
+    told = table(first)[month]
+    expected = counted(place / f"data/green_tripdata_{month}.parquet")
+    assert expected["quarantined"] > 0
+    assert expected["filtered"] > 0
+    assert {name: told[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("month", ["2021-02", "2021-03"])
+def test_its_rmse_and_bias_are_those_of_an_independent_computation(first, place, model, month):
+    told, error = table(first)[month], errors(place / f"data/green_tripdata_{month}.parquet", model)
+    assert told["rmse"] == f"{np.sqrt((error**2).mean()):.2f}"
+    assert told["bias"] == f"{error.mean():+.2f}"
+    assert told["scored"] == len(error)
+
+
+def test_it_learned_from_the_trips_of_1_to_60_minutes_that_keep_the_contract(first, place, model):
+    file = place / "data/green_tripdata_2021-01.parquet"
+    assert f"on the {counted(file)['scored']:,} trips that it has learned from" in first.stdout
+    assert f"RMSE {np.sqrt((errors(file, model) ** 2).mean()):.2f} min on" in first.stdout
+
+
+def test_its_output_is_where_it_says(first, fresh):
+    for month, told in table(first).items():
+        output = told["output"].strip("'")
+        assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(fresh.parent / output)]).fetchone() == (
+            table(first)[month]["scored"],
+        )
+
+
+def test_a_second_time_nothing_is_due_and_it_says_why_for_each_month(first, fresh):
     again = demo(fresh)
     assert again.returncode == 0
-    assert f"{PLAIN}nothing is due, it is current (input, model and job are those of the last" in again.stdout
-    assert "Fitted" not in again.stdout
-    assert again.stderr == ""
+    said = again.stdout[again.stdout.index("Nothing is due:") :]
+    for month in ("2021-02", "2021-03"):
+        assert f"  {month}  current: input, model and job are those of the last publication" in said
+    assert "training" not in again.stdout
+    for month, told in table(first).items():
+        assert table(again)[month] == told | {"seconds": "-", "rate": "-"}
 
 
-@pytest.mark.parametrize("command", ["check", "status", "run"])
+@pytest.mark.parametrize("command", ["plan", "quarantine show", "explain"])
 def test_the_commands_that_it_ends_with_work_when_they_are_pasted(first, fresh, command):
     (line,) = re.findall(rf"^  (\S*scoreline {command} .*)$", first.stdout, re.MULTILINE)
     done = pasted(line, fresh.parent)
     assert done.returncode == 0, done.stderr
-    assert "2021-02" in done.stdout
+    assert "2021-03" in done.stdout
+
+
+def test_it_ends_with_three_commands(first):
+    assert len(re.findall(r"^  \S*scoreline ", first.stdout[first.stdout.index("Try next:") :], re.MULTILINE)) == 3
+
+
+def test_settings_of_the_shell_do_not_lead_it_elsewhere(first, fresh, tmp_path):
+    settings = {"SCORELINE_HOME": str(tmp_path / "home"), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    again = demo(fresh, **settings)
+    assert "Nothing is due:" in again.stdout
+    assert list(tmp_path.iterdir()) == []
+    (line,) = re.findall(r"^  (env .*scoreline explain .*)$", again.stdout, re.MULTILINE)
+    assert pasted(line, fresh.parent).returncode == 0
 
 
 def test_a_folder_without_two_consecutive_months(fresh, tmp_path):
@@ -95,8 +178,11 @@ def test_a_folder_without_two_consecutive_months(fresh, tmp_path):
     assert "has no two consecutive months named like green_tripdata_2021-02.parquet" in done.stderr
 
 
-def test_real_months(fresh, real_data):
+def test_two_real_months_are_enough(fresh, real_data):
     done = demo(fresh, "--data", real_data / "nyc")
     assert done.returncode == 0, done.stderr
-    assert "2021-01 trains the model, 2021-02 is scored." in done.stdout
-    assert "64,572 in = 61,921 scored + 2,651 filtered" in done.stdout
+    assert "No three months follow each other in the data, so one is scored instead of two." in done.stdout
+    told = table(done)["2021-02"]
+    assert (told["rows_in"], told["scored"], told["quarantined"], told["filtered"]) == (64_572, 61_921, 0, 2_651)
+    commands = re.findall(r"^  (\S*scoreline .*)$", done.stdout, re.MULTILINE)
+    assert [pasted(line, fresh.parent).returncode for line in commands] == [0, 0, 0]
