@@ -20,6 +20,7 @@ from scoreline.errors import FilesDamaged, InputMissing, StagingLost
 from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
 from scoreline.rejects import REASONS
 from scoreline.report import Receipt
+from scoreline.score import is_intact
 
 _HISTORY = 10_000
 
@@ -60,16 +61,18 @@ def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[
         ``path``, ``rows``, ``size`` and ``sha256`` of the file, for the ledger.
 
     Raises:
-        StagingLost: a part is gone.
+        StagingLost: a part is gone or damaged.
     """
     path = home / "quarantine" / handle.job / handle.partition / f"{handle.run_id}.parquet"
     durable.make_folder(path.parent)
-    parts = [Path(receipt.path) for receipt in receipts]
-    try:
-        with durable.written(path, durable=True) as out:
-            _join(parts, out)
-    except FileNotFoundError as error:
-        raise StagingLost(f"rejected rows are gone: {error.filename}", hint="run the same command again") from error
+    for receipt in receipts:
+        if not is_intact(receipt):
+            raise StagingLost(
+                f"rejected rows are gone, or not as they were written: {receipt.path}",
+                hint="run the same command again",
+            )
+    with durable.written(path, durable=True) as out:
+        _join([Path(receipt.path) for receipt in receipts], out)
     rows = sum(receipt.rows for receipt in receipts)
     return {"path": str(path), "rows": rows, "size": path.stat().st_size, "sha256": durable.sha256_of(path)}
 
@@ -81,8 +84,19 @@ def _join(parts: Sequence[Path], out: Any) -> None:
         with part.open("rb") as handle:
             schemas.append(pl.read_parquet_schema(handle))
     wanted = {name: _common([schema[name] for schema in schemas]) for name in schemas[0]}
-    scans = [pl.scan_parquet(part, glob=False).cast(wanted) for part in parts]  # type: ignore[arg-type]
+    scans = [
+        pl.scan_parquet(part, glob=False).select(_as(name, schema[name], kind) for name, kind in wanted.items())
+        for part, schema in zip(parts, schemas, strict=True)
+    ]
     pl.concat(scans).sink_parquet(out, maintain_order=True)
+
+
+def _as(name: str, source: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    if source == wanted or wanted != pl.String:
+        return pl.col(name).cast(wanted)
+    if source.is_nested():
+        return pl.struct(name).struct.json_encode().alias(name)
+    return pl.col(name).bin.encode("hex") if source == pl.Binary else pl.col(name).cast(pl.String)
 
 
 def _common(kinds: Sequence[pl.DataType]) -> pl.DataType:

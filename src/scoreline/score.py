@@ -136,11 +136,12 @@ class ScoreSplit:
         if form is None or Split.from_dict(form["split"]) != split:
             return None
         report = SplitReport.from_dict(form["report"] | {"resumed": True})
-        intact = all(_is_intact(receipt) for receipt in (*report.receipts, *report.quarantine))
+        intact = all(is_intact(receipt) for receipt in (*report.receipts, *report.quarantine))
         return report if intact else None
 
 
-def _is_intact(receipt: Receipt) -> bool:
+def is_intact(receipt: Receipt) -> bool:
+    """Whether a part is still what its receipt says, every byte of it."""
     path = Path(receipt.path)
     return path.is_file() and path.stat().st_size == receipt.size and durable.sha256_of(path) == receipt.sha256
 
