@@ -28,13 +28,18 @@ def frame_in(handle: BinaryIO) -> pl.DataFrame:
     Raises:
         ValueError: the file is damaged; what cannot be told from its bytes alone is read as it is.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         schema = pl.read_parquet_schema(handle)
-        handle.seek(0)
-        # Read by Arrow, which meets damaged bytes with an error where Polars' own reader may end the process.
-        frame = pl.read_parquet(handle, use_pyarrow=True)
-    except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        # Read by Arrow, which meets damaged bytes with an error where Polars' own reader may end the process. It opens
+        # the same file by its number: threads that call back into Python's handle can end the process at its exit.
+        with pa.OSFile(f"/proc/self/fd/{handle.fileno()}") as file:
+            frame = pl.from_arrow(pq.ParquetFile(file, pre_buffer=False).read())
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ValueError(str(error)) from error
+    assert isinstance(frame, pl.DataFrame)
     return frame if frame.schema == schema else frame.cast(schema)  # type: ignore[arg-type]
 
 
