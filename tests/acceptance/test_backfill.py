@@ -177,7 +177,9 @@ def test_a_killed_backfill_is_gone_on_with(year, forks, cli):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(year, forks, cli, number, at_once):
-    process = forks.start("backfill", year.file, YEAR, "--at-once", at_once, points=SLOW)
+    # Slow enough for a loaded machine to send the signal while the third month is at it.
+    slow = {"plan.written": {"action": "slow", "seconds": 2.0}}
+    process = forks.start("backfill", year.file, YEAR, "--at-once", at_once, points=slow)
     process.until(year.output("2021-01").exists)
     process.until(lambda: " 2021-03: run " in process.stderr)
     process.send(number)
