@@ -7,9 +7,12 @@ predictions that the model made for them on the day it was trained. It must not 
 from __future__ import annotations
 
 import json
+import re
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from scoreline.errors import ModelInvalid
@@ -20,6 +23,12 @@ PREDICTED = "scoreline.prediction"
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "xgboost", "lightgbm", "onnxruntime")
 """Packages whose version may change what a model predicts."""
+
+_LIBRARIES = {"xgboost", "lightgbm", "onnxruntime"}
+"""Of these, what no model of a process uses is not even imported."""
+
+_PARAM_LENGTH = 250
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 _FORMS: dict[str, type] = {
     "job": str,
@@ -101,6 +110,24 @@ def running_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def versions_used() -> dict[str, str]:
+    """Package -> version of Python and of what may change the predictions of a model made in this process."""
+    found = running_versions()
+    unused = {name for name in _LIBRARIES if name not in sys.modules}
+    return {"python": python_version()} | {name: known for name, known in found.items() if name not in unused}
+
+
+def params_of(estimator: Any) -> dict[str, str]:
+    """Parameters of an estimator as short text, without addresses in memory; its class as ``estimator``."""
+    own = estimator.get_params() if callable(getattr(estimator, "get_params", None)) else {}
+    return {"estimator": type(estimator).__name__} | {name: _short(value) for name, value in sorted(own.items())}
+
+
+def _short(value: Any) -> str:
+    text = _ADDRESS.sub("", " ".join(repr(value).split()))
+    return text if len(text) <= _PARAM_LENGTH else text[: _PARAM_LENGTH - 1] + "…"
 
 
 def differing(made_with: dict[str, str]) -> dict[str, tuple[str, str]]:

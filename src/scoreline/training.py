@@ -7,7 +7,6 @@ business.
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 import tempfile
@@ -17,14 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import polars as pl
 
 from scoreline.abc import Model, ModelVersion, ModelWriter, Registry, Trained
 from scoreline.assembly import Assembly
-from scoreline.card import GOLDEN, PREDICTED, Card, running_versions
+from scoreline.card import GOLDEN, PREDICTED, Card, params_of, versions_used
 from scoreline.errors import ModelFailed, ModelInvalid, ModelUntrusted, ScorelineError, TrainingFailed, UsageError
 from scoreline.job import Job
 from scoreline.measures import Errors
@@ -45,9 +43,6 @@ from scoreline.training_rows import (
 
 GOLDEN_ROWS = 1_000
 EXAMPLE_ROWS = 5
-_PARAM_LENGTH = 250
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_OPTIONAL = {"xgboost": "xgboost", "lightgbm": "lightgbm", "onnxruntime": "onnxruntime"}
 
 Tell = Callable[[str], None]
 """Hears how far the training is, in sentences."""
@@ -121,17 +116,13 @@ class _Progress:
         return self.seconds[stage]
 
 
-def _silent(text: str) -> None:
-    del text
-
-
 def train(
     bench: Bench,
     training: Sequence[Partition],
     validation: Sequence[Partition] = (),
     *,
     alias: str | None = None,
-    tell: Tell = _silent,
+    tell: Tell = lambda _: None,
 ) -> TrainReport:
     """Trains the job's model and keeps it.
 
@@ -283,7 +274,7 @@ def _written(bench: Bench, estimator: Any, frame: pl.DataFrame, folder: Path) ->
 
 def _card(job: Job, estimator: Any, dataset: dict[str, Any], metrics: dict[str, float]) -> Card:
     features = tuple(feature.declaration() for feature in job.features)
-    return Card(job.key, features, job.target or "", _made_with(), dataset, _params(estimator), metrics)
+    return Card(job.key, features, job.target or "", versions_used(), dataset, params_of(estimator), metrics)
 
 
 def _loaded(load: Callable[[Sequence[str]], Model], job: Job, estimator: Any) -> Model:
@@ -345,25 +336,6 @@ def _validated(bench: Bench, model: Model, surveyed: Surveyed, progress: _Progre
         progress.tell(f"{partition}: tried on {counts.scored:,} of {counts.rows_in:,} rows")
         total += counts
     return total, found.metrics() if surveyed else {}
-
-
-def _made_with() -> dict[str, str]:
-    """Versions of what may change a prediction; of what is only installed, no."""
-    found = running_versions()
-    unused = {name for name, module in _OPTIONAL.items() if module not in sys.modules}
-    return {"python": python_version()} | {name: known for name, known in found.items() if name not in unused}
-
-
-def _params(estimator: Any) -> dict[str, str]:
-    if not callable(getattr(estimator, "get_params", None)):
-        return {"estimator": type(estimator).__name__}
-    params = {name: _short(value) for name, value in sorted(estimator.get_params().items())}
-    return {"estimator": type(estimator).__name__} | params
-
-
-def _short(value: Any) -> str:
-    text = _ADDRESS.sub("", " ".join(repr(value).split()))
-    return text if len(text) <= _PARAM_LENGTH else text[: _PARAM_LENGTH - 1] + "…"
 
 
 def _kept(bench: Bench, trained: Trained, made: _Made, progress: _Progress) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -18,7 +18,6 @@ from scoreline.job import Job
 from scoreline.partition import Partition
 from scoreline.rejects import Rejects
 from scoreline.report import Counts
-from scoreline.rowsum import RowSum
 from scoreline.score import admitted, model_inputs, numbered
 from scoreline.splits import FileIdentity
 
@@ -151,6 +150,8 @@ def training_frame(chunks: Sequence[Chunk], target: str) -> pl.DataFrame:
 
 def trained_on(surveyed: Surveyed, frame: pl.DataFrame) -> dict[str, Any]:
     """What a card says of the training rows: the same wherever the files lie."""
+    from scoreline.rowsum import RowSum  # loads NumPy, which nobody else needs so early
+
     files = [
         {
             "partition": partition.slug,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.integration.mlflow_places import server
 from tests.integration.trips import lay_out
 
 import scoreline as sl
@@ -204,6 +205,18 @@ def test_an_upload_that_fails_leaves_no_model_behind(job, monkeypatch):
     assert [version.version for version in asked.search_model_versions("name='trips'")] == [1]
     experiment = asked.get_experiment_by_name("taxi").experiment_id
     assert sorted(run.info.status for run in asked.search_runs([experiment])) == ["FAILED", "FINISHED"]
+
+
+@pytest.mark.slow
+def test_a_server_keeps_it_and_hands_it_out(job, tmp_path, monkeypatch):
+    with server(tmp_path / "server") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        report = train(job, model="models:/trips@champion", validate="2024-02")
+        assert report.model["uri"] == "models:/trips/1"
+        published = scored(job, model="models:/trips@champion")
+    truth = pl.read_parquet(job.parent / "data" / "2024-02.parquet").filter(pl.col("km") <= 18)["minutes"]
+    rmse = ((published["predicted"] - truth) ** 2).mean() ** 0.5
+    assert rmse == pytest.approx(report.metrics["validation_rmse"], rel=1e-12)
 
 
 def test_an_alias_needs_a_name_before_anything_is_read(job):

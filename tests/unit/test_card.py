@@ -1,10 +1,12 @@
 import json
+import platform
 from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
+from sklearn.preprocessing import FunctionTransformer
 
-from scoreline.card import CARD, GOLDEN, Card, differing, read_card, running_versions
+from scoreline.card import CARD, GOLDEN, Card, differing, params_of, read_card, running_versions, versions_used
 from scoreline.errors import ModelInvalid
 
 TRAINED = Card(
@@ -115,3 +117,26 @@ def test_what_changed_and_what_is_gone_differ():
 
 def test_versions_that_change_no_prediction_do_not_matter():
     assert differing({"python": "3.0", "click": "0.1"}) == {}
+
+
+def test_parameters_are_text_without_addresses():
+    params = params_of(FunctionTransformer(lambda rows: rows))
+    assert params["estimator"] == "FunctionTransformer"
+    assert params["func"] == "<function test_parameters_are_text_without_addresses.<locals>.<lambda>>"
+
+
+def test_long_parameters_are_cut():
+    params = params_of(FunctionTransformer(kw_args={"names": ["x" * 100] * 10}))
+    assert len(params["kw_args"]) == 250
+    assert params["kw_args"].endswith("…")
+
+
+def test_what_has_no_parameters_is_named():
+    assert params_of(object()) == {"estimator": "object"}
+
+
+def test_versions_are_those_of_what_a_model_can_use():
+    used = versions_used()
+    assert used["python"] == platform.python_version()
+    assert used["scikit-learn"] == version("scikit-learn")
+    assert not {"xgboost", "lightgbm", "onnxruntime"} & used.keys()

@@ -10,13 +10,11 @@ import pytest
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 import scoreline as sl
 from scoreline.card import GOLDEN, PREDICTED, read_card
 from scoreline.errors import InputInvalid, InputMissing, JobError, Refused, TrainingFailed, UsageError
 from scoreline.rowsum import RowSum
-from scoreline.training import _params
 
 ROWS = 1_500
 NEAR = 1e-3
@@ -158,11 +156,6 @@ def test_the_card_says_with_what(job):
     assert [feature["name"] for feature in card.features] == ["zone", "km"]
     assert card.made_with.keys() >= {"python", "scikit-learn", "numpy"}
     assert card.params["linearregression__fit_intercept"] == "True"
-
-
-def test_the_card_names_no_address_in_memory():
-    params = _params(FunctionTransformer(lambda rows: rows))
-    assert params["func"] == "<function test_the_card_names_no_address_in_memory.<locals>.<lambda>>"
 
 
 def test_golden_rows_are_spread_over_all_rows_with_what_the_file_predicts(job):
