@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,14 @@ def test_a_dead_sink_stays_dead(parquet):
     for _ in range(2):
         with pytest.raises(Died):
             sink.abort(Slot("tiny", "one", "one.parquet"))
+
+
+def test_a_living_one_keeps_what_it_is_told_to(parquet):
+    slot = Slot("tiny", "one", "one.parquet")
+    sink = DyingSink(parquet, 0)
+    receipts = [sink.write(sink.begin(slot, 0, "work"), key, tiny_frame(3)) for key in ("0", "1")]
+    sink.abort(slot, [receipts[0].path])
+    assert [Path(receipt.path).exists() for receipt in receipts] == [True, False]
 
 
 def test_death_is_no_error_that_anybody_handles():
