@@ -25,6 +25,7 @@ from scoreline.assembly import Assembly
 from scoreline.errors import PredictionMissing, ScorelineError
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
+from scoreline.quarantine import file_of
 from scoreline.record import PUBLISHED, Prepared, RunRecord
 
 OK, FLIPPED, MISSING, ANOTHER_RUN, FOREIGN = "ok", "flipped", "missing", "another run", "foreign"
@@ -294,7 +295,7 @@ def content_digest(handle: BufferedReader, provenance: Provenance) -> str:
 def quarantine_file(home: Path, record: RunRecord) -> Path:
     """The rejected rows of a run that has some; the home may have been moved since."""
     recorded = Path(record.facts["quarantine"]["path"])
-    moved = home / "quarantine" / record.job / record.partition / recorded.name
+    moved = file_of(home, record.job, record.partition, record.run_id)
     return recorded if recorded.exists() or not moved.exists() else moved
 
 

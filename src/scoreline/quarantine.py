@@ -1,7 +1,8 @@
 """Quarantine: where rejected rows go, one Parquet file for each run, with reasons, input file and row number.
 
 The file becomes visible before the run's predictions do, and also for a refused run. Its place is
-``<home>/quarantine/<job>/<slug>/<run>.parquet``, so that no folder of published data holds it.
+``<home>/quarantine/<job>/<slug>/<run>.parquet``, so that no folder of published data holds it. Identity parameters are
+a folder of their own, ``nyc_green/taxi_type=yellow``: the brackets of a job's key are a pattern to Polars and DuckDB.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[
     Raises:
         StagingLost: a part is gone or damaged.
     """
-    path = home / "quarantine" / handle.job / handle.partition / f"{handle.run_id}.parquet"
+    path = file_of(home, handle.job, handle.partition, handle.run_id)
     durable.make_folder(path.parent)
     for receipt in receipts:
         if not is_intact(receipt):
@@ -75,6 +76,12 @@ def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[
         _join([Path(receipt.path) for receipt in receipts], out)
     rows = sum(receipt.rows for receipt in receipts)
     return {"path": str(path), "rows": rows, "size": path.stat().st_size, "sha256": durable.sha256_of(path)}
+
+
+def file_of(home: Path, job: str, partition: str, run_id: str) -> Path:
+    """Where a run's rejected rows lie."""
+    name, _, identity = job.removesuffix("]").partition("[")
+    return home.joinpath("quarantine", name, *([identity] if identity else []), partition, f"{run_id}.parquet")
 
 
 def _join(parts: Sequence[Path], out: Any) -> None:

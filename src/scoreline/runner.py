@@ -11,21 +11,17 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any
 
-import polars as pl
-
-from scoreline import crashpoints, durable, quarantine
+from scoreline import crashpoints, durable
 from scoreline.abc import ModelFile
 from scoreline.assembly import Assembly
 from scoreline.errors import (
     Busy,
-    ConservationBroken,
     LeaseLost,
     LedgerFailed,
     OutputForeign,
-    Refused,
     ScorelineError,
     StagingLost,
     WorkerDied,
@@ -37,24 +33,22 @@ from scoreline.opening import Opened, Wish, error_facts, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, examine, first_rows
+from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
     FAILED,
-    PREPARED,
     PUBLISHED,
-    REFUSED,
     RUNNING,
     Lease,
     NewRun,
-    Prepared,
     RunHandle,
     RunRecord,
 )
-from scoreline.report import Counts, RunReport, SplitReport, total
-from scoreline.score import Constants, ScoreSplit, empty_output, score_rows
+from scoreline.report import Counts, RunReport, SplitReport
+from scoreline.score import ScoreSplit
 from scoreline.splits import Split
 from scoreline.vetting import vet
-from scoreline.work import Work, clean, provenance_of, record_of, reports_of, require_same_job, stagings, work_of
+from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
 _KEEPS_PARTS = (WorkerDied, LedgerFailed)
@@ -66,7 +60,7 @@ def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Open
     The claim belongs to this process. An orchestrator that goes on elsewhere parks it with `scoreline.holding.holding`.
     """
     require_sound(assembly.job)
-    opened = open_run(assembly, partition, wish, lambda handle: _heal(assembly, handle))
+    opened = open_run(assembly, partition, wish, lambda handle: heal(assembly, handle))
     if opened.handle is not None:
         try:
             crashpoints.reach("open.claimed")
@@ -112,6 +106,7 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
     stagings(assembly, work)
     model_file = assembly.models.fetch(work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
+    _require_columns(assembly, work)
     evidence, about, vetted = _preflight(assembly, work, model_file, splits)
     kept = durable.read_json(work.plan_path)
     if kept is not None:
@@ -151,83 +146,6 @@ def split_task(assembly: Assembly, handle: RunHandle) -> ScoreSplit:
 def score_split(assembly: Assembly, handle: RunHandle, split: Split) -> SplitReport:
     """Scores one split in this process."""
     return split_task(assembly, handle)(split)
-
-
-def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
-    """Checks that no row was lost, shows the rejected rows, joins the parts, and asks the gates.
-
-    Raises:
-        ConservationBroken: rows in are not rows scored, filtered or quarantined.
-        Refused: a gate says no; what was staged is kept for ``release``.
-        StagingLost: a split was not scored, or its parts are gone.
-        LeaseLost: another run has taken over.
-    """
-    work = work_of(assembly, handle)
-    require_same_job(assembly, work)
-    reports = reports_of(work)
-    counts = total(reports)
-    counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
-    facts = {"counts": asdict(counts), "quarantine": _quarantined(assembly, handle, reports, counts)}
-    prepared = _joined(assembly, work, reports, counts)
-    refusals = assembly.job.gates.refusals(counts)
-    if refusals:
-        _refuse(assembly, work, prepared, facts | {"refusals": refusals})
-    assembly.ledger.record(handle, PREPARED, facts, prepared)
-    crashpoints.reach("prepare.recorded")
-    assembly.notify("prepared", handle)
-    return counts
-
-
-def _quarantined(
-    assembly: Assembly, handle: RunHandle, reports: Sequence[SplitReport], counts: Counts
-) -> dict[str, Any] | None:
-    receipts = [receipt for report in reports for receipt in report.quarantine]
-    if sum(receipt.rows for receipt in receipts) != counts.quarantined:
-        raise ConservationBroken(f"{counts.quarantined} rows were quarantined, but other rows are set aside")
-    if not receipts:
-        return None
-    made = quarantine.publish(assembly.home, handle, receipts)
-    crashpoints.reach("prepare.quarantined")
-    return made
-
-
-def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dict[str, Any]) -> NoReturn:
-    record = work.record
-    # While the lease is held; a crash from here on leaves an abandoned run, which the next one does again.
-    clean(assembly, work, moved_on=True, keep=[made.staged for made in prepared])
-    crashpoints.reach("prepare.refused")
-    assembly.ledger.record(
-        RunHandle(record.run_id, record.token, record.job, record.partition), REFUSED, facts, prepared
-    )
-    at = facts["quarantine"]["path"] if facts["quarantine"] else None
-    release = assembly.release_command(record.run_id)
-    raise Refused(
-        f"{record.job} {record.partition} is scored and not published: {'; '.join(facts['refusals'])}"
-        + (f". The rows and their reasons: {at}" if at else ""),
-        hint=f"mend the input, or widen the job's gates; to publish it as it is: {release}",
-        run_id=record.run_id,
-        refusals=facts["refusals"],
-        counts=facts["counts"],
-        quarantine=at,
-    )
-
-
-def _joined(assembly: Assembly, work: Work, reports: Sequence[SplitReport], counts: Counts) -> list[Prepared]:
-    """Each sink's content, staged as a whole."""
-    provenance = provenance_of(assembly, work, counts)
-    prepared = []
-    for position, (sink, staging) in enumerate(zip(assembly.sinks, stagings(assembly, work), strict=True)):
-        receipts = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
-        written = sum(receipt.rows for receipt in receipts)
-        if not receipts:
-            receipts = [sink.write(staging, "none", empty_output(assembly.job))]
-        made = sink.prepare(staging, receipts, provenance)
-        if not counts.scored == written == made.rows:
-            raise ConservationBroken(
-                f"{counts.scored} rows were scored, {written} written, and {made.rows} are staged for {made.target}"
-            )
-        prepared.append(made)
-    return prepared
 
 
 def publish(assembly: Assembly, handle: RunHandle) -> None:
@@ -271,19 +189,19 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
     Raises:
         ScorelineError: nothing was published; the error says whether and how to try again.
     """
-    clock = _Clock()
+    clock = Clock()
     try:
         opened = open_(assembly, partition, wish)
         clock.lap("open")
         if opened.handle is None:
             assert opened.current is not None
-            return _report(opened.current, "current", opened.reason, clock, _healed(opened))
+            return report_of(opened.current, "current", opened.reason, clock, _healed(opened))
         return _go_through(assembly, opened.handle, opened, clock)
     except OSError as error:
         raise storage_failed(error) from error
 
 
-def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _Clock) -> RunReport:
+def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: Clock) -> RunReport:
     try:
         _until_prepared(assembly, handle, clock)
         publish(assembly, handle)
@@ -294,74 +212,12 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: _C
         assembly.notify("ended", handle, error=error)
         raise
     clock.lap("publish")
-    report = _report(record_of(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
+    report = report_of(record_of(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
     close(assembly, handle, report)
     return report
 
 
-def release(assembly: Assembly, refused: RunRecord) -> RunReport:
-    """Publishes a refused run as it is, unless its slot was published anew since.
-
-    Raises:
-        NotReleasable: it is not refused, or the slot has moved on.
-        Busy: another run holds the partition.
-        StagingLost: what was staged is gone.
-    """
-    clock = _Clock()
-    new = NewRun(f"{refused.run_id}-release", refused.job, refused.partition, "release", releases=refused.run_id)
-    while True:
-        claim = assembly.ledger.claim(
-            new, Lease(assembly.limits.lease, Owner.current()), _dead_holder(assembly, refused)
-        )
-        if claim.handle.run_id == refused.run_id:
-            break
-        _heal(assembly, claim.handle)
-    try:
-        publish(assembly, claim.handle)
-    except StagingLost as error:
-        with suppress(ScorelineError, OSError):
-            assembly.ledger.record(claim.handle, FAILED, {"error": error_facts(error)})
-        raise
-    report = _report(record_of(assembly, claim.handle), PUBLISHED, "released", clock, [])
-    close(assembly, claim.handle, report)
-    return report
-
-
-def _dead_holder(assembly: Assembly, run: RunRecord) -> int | None:
-    """Token of a claim whose process has died."""
-    holder = assembly.ledger.holder(run.job, run.partition)
-    dead = holder is not None and holder.owner is not None and holder.owner.is_dead()
-    return holder.token if holder is not None and dead else None
-
-
-def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
-    """Scores the first ``limit`` input rows with the model itself; claims, writes and publishes nothing.
-
-    Returns:
-        (output columns of the scored rows, rejected rows with their reasons, where the rows went).
-    """
-    require_sound(assembly.job)
-    found = survey(assembly, partition)
-    model_file = assembly.models.fetch(found.model)
-    model = model_file.load([feature.name for feature in assembly.job.features])
-    vet(assembly.job, model_file, model, assembly.accept_version)
-    constants = Constants(partition, "preview", found.model.version, assembly.now())
-    frames, rejected, counts = [empty_output(assembly.job)], [pl.DataFrame()], Counts()
-    for split in assembly.source.splits(found.files, 1):
-        for batch in assembly.source.read(split, assembly.job.input_columns):
-            rows = batch.frame.head(limit - counts.rows_in)
-            scored = score_rows(assembly.job, model, rows, constants, split, batch.first_row)
-            frames.append(scored.frame)
-            rejected.append(scored.rejected)
-            counts += scored.counts
-            if counts.rows_in >= limit:
-                break
-        if counts.rows_in >= limit:
-            break
-    return pl.concat(frames), pl.concat(rejected, how="diagonal_relaxed"), counts
-
-
-def _until_prepared(assembly: Assembly, handle: RunHandle, clock: _Clock) -> None:
+def _until_prepared(assembly: Assembly, handle: RunHandle, clock: Clock) -> None:
     try:
         with holding(assembly, handle, park=False) as heartbeat:
             splits = plan_splits(assembly, handle)
@@ -394,7 +250,7 @@ def _give_up(assembly: Assembly, handle: RunHandle, error: BaseException) -> Non
         assembly.ledger.record(handle, CANCELLED if cancelled else FAILED, {"error": error_facts(error)})
 
 
-def _heal(assembly: Assembly, handle: RunHandle) -> None:
+def heal(assembly: Assembly, handle: RunHandle) -> None:
     """Publishes what another claim has prepared, into its own places only: --force is about this run's."""
     _log.info("run %s was prepared and not published: publishing it", handle.run_id)
     try:
@@ -404,6 +260,14 @@ def _heal(assembly: Assembly, handle: RunHandle) -> None:
     except StagingLost as error:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
         assembly.ledger.record(handle, FAILED, {"error": error_facts(error)})
+
+
+def _require_columns(assembly: Assembly, work: Work) -> None:
+    """Asks files without rows for the job's columns: nothing is read of them, so nothing else would notice."""
+    for ordinal, file in enumerate(work.files):
+        if not file.rows:
+            for _ in assembly.source.read(Split(-1, file, ordinal, ()), assembly.job.input_columns):
+                pass
 
 
 def _preflight(
@@ -430,7 +294,7 @@ def _healed(opened: Opened) -> list[str]:
     return [f"run {run_id} had been prepared and is now published" for run_id in opened.healed]
 
 
-class _Clock:
+class Clock:
     """Wall seconds of the stages."""
 
     def __init__(self) -> None:
@@ -438,14 +302,17 @@ class _Clock:
         self.seconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
+        """Ends a stage."""
         now = time.perf_counter()
         self.seconds[stage], self._last = round(now - self._last, 4), now
 
     def total(self) -> float:
+        """Seconds since the clock was made."""
         return time.perf_counter() - self._began
 
 
-def _report(record: RunRecord, state: str, reason: str, clock: _Clock, notes: list[str]) -> RunReport:
+def report_of(record: RunRecord, state: str, reason: str, clock: Clock, notes: list[str]) -> RunReport:
+    """The report of a run as the ledger knows it by now."""
     counts = Counts(**record.facts["counts"])
     seconds = clock.total()
     return RunReport(
@@ -475,9 +342,7 @@ __all__ = [
     "open_",
     "plan_splits",
     "prepare",
-    "preview",
     "publish",
-    "release",
     "run",
     "score_split",
     "split_task",

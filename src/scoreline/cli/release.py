@@ -28,7 +28,7 @@ def release(run: str, job: str | None, *, as_json: bool) -> None:
     from scoreline.assemble import Choices, assemble
     from scoreline.cli import show
     from scoreline.config import limits
-    from scoreline.runner import release as release_run
+    from scoreline.releasing import release as release_run
 
     record, loaded = _found(run, job)
     report = release_run(assemble(loaded, Choices(limits=limits())), record)

@@ -59,7 +59,7 @@ def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any]
     from scoreline.cli.show import rows_line
     from scoreline.config import load
     from scoreline.ledgers.memory import MemoryLedger
-    from scoreline.runner import preview
+    from scoreline.previewing import preview
 
     loaded = load(job, settings=chosen["settings"], model=chosen["model"])
     choices = Choices(ledger=MemoryLedger(), accept_version=chosen["accept_version"])
