@@ -81,7 +81,7 @@ def test_a_partition_in_a_wrong_form_exits_2_and_shows_the_right_one(cli, job, t
 def test_an_unknown_parameter_is_answered_with_those_that_there_are(cli, job):
     told = cli.refuses("run", job.job, MONTH, "--set", "dta=x", code=2)
     assert "no parameter dta" in told
-    assert "taxi_type, data, model, output" in told
+    assert "taxi_type, data, source, output, path, model" in told
 
 
 def test_a_parameter_outside_its_choices(cli, job):
@@ -224,7 +224,9 @@ def test_force_scores_what_is_current(cli, published):
 def test_without_a_partition_the_last_complete_month_is_taken_and_a_new_model_needs_stale(cli, job):
     last = Grid("month").last_complete(datetime.now(UTC))
     make_month(job.input.parent, last.start.year, last.start.month, 500)
-    shutil.copy(job.model("a"), job.model("lin_reg"))  # where the job file looks for it
+    declared, here = "model: str | Path | None = None", 'model: str | Path = Path("models/lin_reg.bin")'
+    job.job.write_text(job.job.read_text().replace(declared, here))
+    shutil.copy(job.model("a"), job.model("lin_reg"))
     report = cli.json("run", job.job)
     assert (report["partition"], report["state"]) == (last.slug, "published")
     shutil.copy(job.model("b"), job.model("lin_reg"))
