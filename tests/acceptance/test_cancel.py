@@ -1,5 +1,6 @@
 """SIGTERM, SIGINT and SIGKILL from outside: what a run gives back before it goes, and who goes with it."""
 
+import json
 import os
 import signal
 
@@ -51,6 +52,15 @@ def test_a_run_that_is_cancelled_before_prepared_gives_everything_back(
     require_cancelled(process, published)
     assert published.digest() == digests["a"]
     assert published.states() == ["published", "cancelled"]
+
+
+def test_a_run_that_is_cancelled_says_so_as_json(forks, job, pause, mark):
+    process = forks.start(*job.run("a", "--json"), points={"plan.written": pause})
+    process.until(mark.exists)
+    process.send(signal.SIGTERM)
+    require_cancelled(process, job)
+    error = json.loads(process.stdout)["error"]
+    assert (error["type"], error["exit_code"]) == ("Cancelled", 75)
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=NAMES)
