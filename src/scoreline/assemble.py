@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scoreline.abc import Engine, Ledger, Observer, Registry, Sink, Source
+from scoreline.abc import Engine, Ledger, ModelVersion, Observer, Registry, Sink, Source
 from scoreline.assembly import Assembly, Limits
 from scoreline.catalog import (
     ENGINES,
@@ -95,7 +95,11 @@ def bench(loaded: Loaded, *, keep: bool = True) -> Bench:
     """
     assembly = assemble(loaded, Choices(ledger=find(LEDGERS, "memory")()))
     writer = find(MODEL_WRITERS, "sklearn")(loaded.folder)
-    return Bench(assembly, writer, _registry(loaded) if keep else None, loaded.neighbours)
+
+    def vouch(version: ModelVersion) -> None:
+        Trust(loaded.home).add(version.digest, version.path)
+
+    return Bench(assembly, writer, _registry(loaded) if keep else None, loaded.neighbours, vouch)
 
 
 def _registry(loaded: Loaded) -> Registry:

@@ -23,6 +23,7 @@ import polars as pl
 from scoreline.abc import Model, ModelVersion, ModelWriter, Registry, Trained
 from scoreline.assembly import Assembly
 from scoreline.card import GOLDEN, PREDICTED, Card, params_of, versions_used
+from scoreline.durable import sha256_of
 from scoreline.errors import ModelFailed, ModelInvalid, ModelUntrusted, ScorelineError, TrainingFailed, UsageError
 from scoreline.job import Job
 from scoreline.measures import Errors
@@ -57,12 +58,14 @@ class Bench:
         writer: writes the model.
         registry: keeps it; None only tries.
         folder: of the job, whose modules ``fit`` may import.
+        vouch: trusts a kept model here, so that its owner can score with what he has just trained.
     """
 
     assembly: Assembly
     writer: ModelWriter
     registry: Registry | None
     folder: Path
+    vouch: Callable[[ModelVersion], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,17 +351,20 @@ def _kept(bench: Bench, trained: Trained, made: _Made, progress: _Progress) -> t
     progress.tell(f"kept as {uri}")
     store = bench.assembly.models
     version = store.resolve(uri)
-    trust = None
     try:
         store.fetch(version)
     except ModelUntrusted as error:
-        progress.notes.append(f"scoring loads it once it is trusted: {error.message}")
-        trust = error.hint
+        if sha256_of(version.path / made.file) != sha256_of(trained.folder / made.file):
+            raise  # the registry keeps something else than what was written
+        bench.vouch(version)
+        progress.notes.append(
+            f"{error.message.partition(';')[0]}; trusted here by its digest, for this training wrote it"
+        )
     about |= {"uri": uri, "path": str(version.path), "version": version.version, "digest": version.digest}
-    return about, _commands(bench, trained, version, trust)
+    return about, _commands(bench, trained, version)
 
 
-def _commands(bench: Bench, trained: Trained, version: ModelVersion, trust: str | None) -> tuple[str, ...]:
+def _commands(bench: Bench, trained: Trained, version: ModelVersion) -> tuple[str, ...]:
     job, assembly = bench.assembly.job, bench.assembly
     words = ["scoreline", "run", str(assembly.job_file or "JOB")]
     last = trained.card.trained_on["partitions"][-1]
@@ -367,8 +373,7 @@ def _commands(bench: Bench, trained: Trained, version: ModelVersion, trust: str 
     words += assembly.invocation
     if not _means(assembly, str(job.model), version):
         words += ["--model", version.uri]
-    first = (trust.partition(": ")[2] or trust,) if trust else ()
-    return (*first, shlex.join(words))
+    return (shlex.join(words),)
 
 
 def _means(assembly: Assembly, uri: str, version: ModelVersion) -> bool:
