@@ -189,13 +189,13 @@ def score_rows(
     ready, counts = admitted(job, raw, constants.partition, rejects)
     inputs, ready = model_inputs(ready, job.features, rejects)
     clock.lap("features")
+    shaped, unseen = empty_output(job), {}
     if ready.height:
         inputs, ready, predictions = predict_rows(model, inputs, ready, rejects)
         clock.lap("predict")
-        shaped = shape_rows(job, with_given(job, ready, predictions.values, constants, split, rejects), rejects)
         unseen = predictions.unseen
-    else:
-        shaped, unseen = empty_output(job), {}
+        if ready.height:  # else nothing was predicted, and nothing tells of what type it would have been
+            shaped = shape_rows(job, with_given(job, ready, predictions.values, constants, split, rejects), rejects)
     rejected = rejects.rows(raw, split.file.path)
     clock.lap("shape")
     counts += Counts(0, shaped.height, {}, rejected.height, rejects.reasons, {}, unseen, nulls_in(job, shaped))

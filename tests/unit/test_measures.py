@@ -38,6 +38,10 @@ def test_no_rows_have_no_error():
     assert measured() == {"rows": 0.0}
 
 
+def test_a_slice_without_rows_says_nothing_of_types():
+    assert measured((pl.Series(dtype=pl.Float64), pl.Series(dtype=pl.String)), (["a"], ["a"]))["accuracy"] == 1.0
+
+
 def test_numbers_predicted_for_labels_are_refused():
     with pytest.raises(TrainingFailed, match="predicts Float64, and the target is String"):
         measured(([1.0], ["a"]))

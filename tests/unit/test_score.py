@@ -28,7 +28,8 @@ from scoreline import (
     run_id,
     scored_at,
 )
-from scoreline.errors import InputInvalid, LossyCast
+from scoreline.abc import Predictions
+from scoreline.errors import InputInvalid, LossyCast, ModelFailed
 from scoreline.rejects import FILE, REASONS, ROW
 from scoreline.report import Counts
 from scoreline.score import score_rows
@@ -192,6 +193,25 @@ def test_when_no_row_is_left_the_model_is_not_asked_and_the_types_stay():
     made = scored(job(filters=[SHORT], output=IDS), pl.DataFrame({"x": [1, 2]}), model=None)
     assert made.frame.schema == {"id": pl.String, "x": pl.Int64, "p": pl.Float64}
     assert made.counts == Counts(2, 0, {"short": 2})
+
+
+@dataclass(frozen=True)
+class Labelling(Doubling):
+    """A model that says labels, and takes no missing value."""
+
+    def predict(self, features):
+        if features["x"].has_nulls():
+            raise ModelFailed("the model raised ValueError: Input X contains NaN.")
+        return Predictions(features["x"].cast(pl.String))
+
+
+@pytest.mark.parametrize("rows", [[None, None], [None, 7]], ids=["none is left", "one is left"])
+def test_rows_that_a_model_of_labels_cannot_take_are_rejected_whatever_their_neighbours(rows):
+    output = [prediction("p", pl.String), computed("length", pl.col("p").str.len_chars(), pl.Int64)]
+    made = scored(job(output=output), pl.DataFrame({"x": rows}, schema={"x": pl.Int64}), model=Labelling())
+    assert made.counts.reasons == {"feature:x:null": rows.count(None)}
+    assert made.frame.rows() == [("7", 1)] * rows.count(7)
+    assert made.frame.schema == {"p": pl.String, "length": pl.Int64}
 
 
 def test_what_is_the_same_for_all_rows_comes_from_the_run():
