@@ -1,5 +1,6 @@
 """What the SQLite ledger promises beyond its contract: processes, reboots, clocks, and files that are no ledger."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
@@ -12,6 +13,7 @@ from scoreline.errors import LedgerFailed, StorageUnfit
 from scoreline.ledgers import memory, sqlite
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.record import ABANDONED, FAILED, RUNNING
+from scoreline.report import Counts
 from scoreline.testing import processes
 from scoreline.testing.builders import new_run, parked_lease, tiny_lease
 from scoreline.testing.clock import FrozenClock
@@ -126,6 +128,22 @@ def test_a_ledger_of_a_newer_scoreline_is_refused_and_left_as_it_is(path):
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
         assert db.execute("SELECT run_id FROM runs").fetchall() == [("run-1",)]
+
+
+def test_a_ledger_from_before_there_was_quarantine_counts_no_rejected_row(path):
+    SqliteLedger(path)
+    counts = {"rows_in": 3, "scored": 3, "filtered": {}, "quarantined": {}, "unseen": {"PU_DO": 1}}
+    values = [("old", json.dumps({"counts": counts})), ("failed", "{}")]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executemany(
+            "INSERT INTO runs (job, partition, state, reason, token, started_at, updated_at, prepared, run_id, facts) "
+            "VALUES ('j', 'p', 'published', '', 1, '', '', '[]', ?, ?)",
+            values,
+        )
+        db.execute("PRAGMA user_version = 1")
+    failed, old = SqliteLedger(path).runs("j", "p")
+    assert Counts(**old.facts["counts"]) == Counts(3, 3, {}, 0, unseen={"PU_DO": 1})
+    assert failed.facts == {}
 
 
 # -- files that are no ledger
