@@ -49,6 +49,14 @@ class JobFolder:
         shutil.copy2(month, self.input)
         shutil.copytree(models, root / "models")
 
+    def append(self, rows, **values):
+        """Adds a row so many times at the end of the month, with these values; rows before it keep their numbers."""
+        month = pl.read_parquet(self.input)
+        spoilt = pl.concat([month.head(1)] * rows).with_columns(
+            pl.lit(value, month.schema[name]).alias(name) for name, value in values.items()
+        )
+        pl.concat([month, spoilt]).write_parquet(self.input)
+
     def model(self, name):
         return self.root / "models" / f"{name}.bin"
 
@@ -92,6 +100,10 @@ class JobFolder:
         hidden = self.root / ".predictions.scoreline" / "staging"
         places = (hidden, self.home / "work")
         return sorted(str(path.relative_to(self.root)) for place in places for path in place.rglob("*"))
+
+    def quarantined(self):
+        """Quarantine files that anybody can see, oldest first."""
+        return sorted((self.home / "quarantine").rglob("*.parquet"))
 
     def litter(self):
         """Files that nobody may find once a partition is current: parts, temporary files, receipts of splits."""

@@ -10,6 +10,7 @@ from tests.acceptance.processes import members, until
 from scoreline.crashpoints import POINTS
 
 PREPARED = POINTS.index("prepare.recorded")
+REFUSED = "prepare.refused"
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 NAMES = [number.name for number in SIGNALS]
 
@@ -46,6 +47,7 @@ def require_cancelled(process, job):
 def test_a_run_that_is_cancelled_before_prepared_gives_everything_back(
     forks, published, digests, pause, mark, point, number
 ):
+    published.append(rows=1_000 if point == REFUSED else 7, trip_distance=-1.0)
     process = forks.start(*published.run("b"), points={point: pause})
     process.until(mark.exists)
     process.send(number)

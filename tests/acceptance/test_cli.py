@@ -47,7 +47,6 @@ def test_the_version_is_the_distribution_s(cli):
         ["check"],
         ["models", "nonsense"],
         ["models", "trust"],
-        ["models", "trust", "no/such/file", "--job", "job.py"],
         ["run", "job.py", "2021-02", "extra"],
         ["run", "job.py", "--nonsense"],
         ["run", "job.py", "--workers", "0"],
@@ -66,9 +65,10 @@ def test_a_wrong_call_exits_2_and_says_why_on_standard_error(cli, words):
 
 
 @pytest.mark.parametrize("name", ["no/such/job.py", "empty"])
-def test_a_job_file_that_is_not_there(cli, name, tmp_path):
+@pytest.mark.parametrize("words", [["run"], ["status"], ["models", "trust", "no/such/file", "--job"]], ids=" ".join)
+def test_a_job_file_that_is_not_there(cli, name, words, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "there is no job file at" in cli.refuses("run", name, MONTH, code=2)
+    assert "there is no job file at" in cli.refuses(*words, name, code=2)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,12 @@ def test_a_run_s_report_as_json(cli, job):
         "outputs",
         "seconds",
         "rows_per_second",
+        "quarantine",
         "notes",
     }
     counts = report["counts"]
     assert counts["rows_in"] == counts["scored"] + sum(counts["filtered"].values()) == 2_000
+    assert (counts["quarantined"], counts["reasons"], report["quarantine"]) == (0, {}, None)
     assert report["outputs"][0]["path"] == str(job.output)
     assert report["outputs"][0]["rows"] == counts["scored"] == pl.read_parquet(job.output).height
     assert report["model"]["evidence"]["accelerated"] is True
@@ -275,7 +277,7 @@ def test_a_file_that_nobody_published_is_replaced_by_force_only(cli, job):
 def test_a_preview_shows_rows_publishes_nothing_and_touches_no_ledger(cli, job):
     process = cli(*job.run("a", "--limit", "5", "--preview"))
     assert "predicted_duration" in process.stdout
-    assert re.search(r"preview: 5 rows in, \d scored, \d filtered; nothing published\n$", process.stdout)
+    assert re.search(r"preview: 5 in = \d scored \+ \d filtered \+ 0 quarantined; nothing published\n$", process.stdout)
     assert process.stderr == ""
     assert not job.output.parent.exists()
     assert not (job.home / "ledger.sqlite").exists()

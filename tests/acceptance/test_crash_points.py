@@ -2,25 +2,30 @@
 
 import signal
 
+import polars as pl
 import pytest
 
 from scoreline.crashpoints import POINTS
 
+REFUSED = "prepare.refused"  # see test_release.py
 VISIBLE = POINTS.index("publish.renamed")
 PREPARED = POINTS.index("prepare.recorded")
+QUARANTINED = POINTS.index("prepare.quarantined")
 
 
 @pytest.mark.parametrize("generations", [0, 1], ids=["nothing-published", "one-published"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [point for point in POINTS if point != REFUSED])
 def test_a_kill_leaves_the_old_or_the_new_and_the_next_command_mends_it(forks, job, digests, point, generations):
     if generations:
         assert forks.run(*job.run("a")).code == 0
+    job.append(rows=7, trip_distance=-1.0)
     old, new = digests["a"] if generations else None, digests["b"]
     place = POINTS.index(point)
 
     killed = forks.run(*job.run("b"), points={point: {"action": "kill"}})
     assert killed.code == -signal.SIGKILL
     assert (job.digest() if job.output.exists() else None) == (new if place >= VISIBLE else old)
+    assert [pl.read_parquet(file).height for file in job.quarantined()] == [7] * (place >= QUARANTINED)
 
     again = forks.run(*job.run("b"))
     assert again.code == 0, again.stderr
