@@ -10,9 +10,11 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from scoreline import crashpoints, quarantine
+from scoreline.abc import Staging
 from scoreline.assembly import Assembly
 from scoreline.errors import ConservationBroken, Refused
-from scoreline.record import PREPARED, REFUSED, Prepared, RunHandle
+from scoreline.owner import Owner
+from scoreline.record import PREPARED, REFUSED, Lease, Prepared, RunHandle
 from scoreline.report import Counts, SplitReport, total
 from scoreline.score import empty_output
 from scoreline.work import Work, clean, provenance_of, reports_of, require_same_job, stagings, work_of
@@ -29,11 +31,11 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
     """
     work = work_of(assembly, handle)
     require_same_job(assembly, work)
-    reports = reports_of(work)
+    reports, staged = reports_of(work), stagings(assembly, work)
     counts = total(reports)
     counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
     facts = {"counts": asdict(counts), "quarantine": _quarantined(assembly, handle, reports, counts)}
-    prepared = _joined(assembly, work, reports, counts)
+    prepared = _joined(assembly, work, staged, reports, counts)
     refusals = assembly.job.gates.refusals(counts)
     if refusals:
         _refuse(assembly, work, prepared, facts | {"refusals": refusals})
@@ -58,12 +60,13 @@ def _quarantined(
 
 def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dict[str, Any]) -> NoReturn:
     record = work.record
+    handle = RunHandle(record.run_id, record.token, record.job, record.partition)
+    # Whoever has taken over may have staged what can be released, or be at it.
+    assembly.ledger.renew(handle, Lease(assembly.limits.lease, Owner.current()))
     # While the lease is held; a crash from here on leaves an abandoned run, which the next one does again.
     clean(assembly, work, moved_on=True, keep=[made.staged for made in prepared])
     crashpoints.reach("prepare.refused")
-    assembly.ledger.record(
-        RunHandle(record.run_id, record.token, record.job, record.partition), REFUSED, facts, prepared
-    )
+    assembly.ledger.record(handle, REFUSED, facts, prepared)
     at = facts["quarantine"]["path"] if facts["quarantine"] else None
     release = assembly.release_command(record.run_id)
     raise Refused(
@@ -77,11 +80,13 @@ def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dic
     )
 
 
-def _joined(assembly: Assembly, work: Work, reports: Sequence[SplitReport], counts: Counts) -> list[Prepared]:
+def _joined(
+    assembly: Assembly, work: Work, staged: Sequence[Staging], reports: Sequence[SplitReport], counts: Counts
+) -> list[Prepared]:
     """Each sink's content, staged as a whole."""
     provenance = provenance_of(assembly, work, counts)
     prepared = []
-    for position, (sink, staging) in enumerate(zip(assembly.sinks, stagings(assembly, work), strict=True)):
+    for position, (sink, staging) in enumerate(zip(assembly.sinks, staged, strict=True)):
         receipts = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
         written = sum(receipt.rows for receipt in receipts)
         if not receipts:

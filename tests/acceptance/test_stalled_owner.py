@@ -15,6 +15,7 @@ heartbeat keeps SQLite's lock, and then all others wait for it, whatever its lea
 LOCKED = ("publish.locked", "publish.renamed", "publish.synced")
 """Points at which a stopped owner has the lock of the output file, so that whoever takes over waits for it."""
 
+REFUSED = "prepare.refused"
 LOST = "does not hold nyc_green[taxi_type=green] 2021-02 any more"
 
 
@@ -36,10 +37,11 @@ def stop(forks, job):
 
 
 @pytest.mark.parametrize("model", ["a", "b"], ids=["same-work", "other-work"])
-@pytest.mark.parametrize("point", POINTS[: POINTS.index("prepare.recorded")])
+@pytest.mark.parametrize("point", [name for name in POINTS[: POINTS.index("prepare.recorded")] if name != REFUSED])
 def test_who_was_stopped_before_prepared_finds_its_lease_lost_and_publishes_nothing(
     forks, job, digests, stop, point, model
 ):
+    job.append(rows=7, trip_distance=-1.0)
     old = stop(point)
     second = forks.run(*job.run(model), environment=SHORT)
     assert second.code == 0, second.stderr
@@ -52,6 +54,27 @@ def test_who_was_stopped_before_prepared_finds_its_lease_lost_and_publishes_noth
     assert job.states() == ["abandoned", "published"]
     assert job.digest() == digests[model]
     assert (job.provenance().run_id,) == published
+    assert job.litter() == []
+
+
+@pytest.mark.parametrize("model", ["a", "b"], ids=["same-work", "other-work"])
+@pytest.mark.parametrize("point", POINTS[: POINTS.index("prepare.recorded")])
+def test_who_was_stopped_before_it_was_refused_leaves_what_another_refused_run_has_staged(
+    forks, job, digests, stop, point, model
+):
+    job.append(rows=1_000, trip_distance=-1.0)
+    old = stop(point)
+    second = forks.run(*job.run(model), environment=SHORT)
+    assert second.code == 3, second.stderr
+
+    old.send(signal.SIGCONT)
+    assert old.wait() == 75, old.stderr
+    assert LOST in old.stderr
+    assert job.states() == ["abandoned", "refused"]
+    assert not job.output.exists()
+    released = forks.run("release", job.rows("run_id")[1][0], "--job", job.job)
+    assert released.code == 0, released.stderr
+    assert job.digest() == digests[model]
     assert job.litter() == []
 
 
