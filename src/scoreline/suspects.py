@@ -1,8 +1,9 @@
 """Suspects: rows on which a model may have failed, and which of them it really cannot take.
 
 A model raises for a whole batch and seldom says for which rows. What makes a row suspect are features that are
-infinite, missing, or a category that the model has refused. Rows with the same suspicions are tried by themselves, so
-that a row is not rejected for what the model cannot take in another one. It must not know jobs or files.
+infinite, missing, too large for the small floats of trees, or a category that the model has refused. Rows with the same
+suspicions are tried by themselves, so that a row is not rejected for what the model cannot take in another one. It must
+not know jobs or files.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import polars as pl
 
 from scoreline.abc import Model
 from scoreline.errors import ModelFailed
+
+_FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+"""Trees and small vectorizers compute in 32 bits, where larger numbers are infinite, and raise for them."""
 
 Masks = dict[str, pl.Series]
 """Reason -> (rows,) mask."""
@@ -45,6 +49,8 @@ def _suspicions(inputs: pl.DataFrame, error: ModelFailed) -> Iterator[tuple[str,
         if values.dtype.is_float():
             yield f"feature:{values.name}:infinite", values.is_infinite().fill_null(value=False)
             yield f"feature:{values.name}:nan", values.is_nan().fill_null(value=False)
+            large = (values.abs() > _FLOAT32_MAX) & values.is_finite()
+            yield f"feature:{values.name}:too large", large.fill_null(value=False)
         yield f"feature:{values.name}:null", values.is_null()
     rows = pl.int_range(inputs.height, eager=True)
     for name, positions in error.facts.get("unseen", {}).items():
