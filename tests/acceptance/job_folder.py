@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pickle
+import re
 import shutil
 import sqlite3
 import sys
@@ -48,6 +49,18 @@ class JobFolder:
         shutil.copy(GATE, root)
         shutil.copy2(month, self.input)
         shutil.copytree(models, root / "models")
+
+    def edit(self, **parts):
+        """Gives the job other parts: name -> the text of its value, or None to go without it."""
+        text = self.job.read_text()
+        for name, value in parts.items():
+            text, found = re.subn(
+                rf"\n        {name}=(\[\n.*?\n        \]|[^\n]*),(?=\n)", "", text, count=1, flags=re.DOTALL
+            )
+            assert found or value, f"the job has no {name}"
+            if value is not None:
+                text = text.replace("    return sl.Job(\n", f"    return sl.Job(\n        {name}={value},\n")
+        self.job.write_text(text)
 
     def append(self, rows, **values):
         """Adds a row so many times at the end of the month, with these values; rows before it keep their numbers."""
