@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust, such as Polars, tell what the system refused."""
 
 
 def sha256_of(path: Path) -> str:
@@ -45,6 +49,9 @@ def written(path: Path, *, durable: bool) -> Iterator[BinaryIO]:
     Args:
         path: the name that appears; its folder exists.
         durable: fsync the file before the rename and its folder after it.
+
+    Raises:
+        OSError: also where a library wrote past Python, and told it as an error of its own.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -53,9 +60,12 @@ def written(path: Path, *, durable: bool) -> Iterator[BinaryIO]:
             if durable:
                 sync_file(handle)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise
+        told = None if isinstance(error, OSError) else _SYSTEM_ERROR.search(str(error))
+        if told is None:
+            raise
+        raise OSError(int(told[1]), os.strerror(int(told[1])), str(path)) from error
     if durable:
         sync_folder(path.parent)
 

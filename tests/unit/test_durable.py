@@ -1,10 +1,12 @@
 import errno
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from scoreline import durable
@@ -90,6 +92,22 @@ def test_whatever_interrupts_the_writing_leaves_the_old_and_nothing_else(tmp_pat
         interrupted()
     assert path.read_bytes() == b"old"
     assert names_in(tmp_path) == ["a"]
+
+
+def test_what_the_system_refuses_a_library_past_python_is_an_error_of_the_system(tmp_path):
+    def written():
+        with durable.written(tmp_path / "a", durable=False) as handle:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+            pl.DataFrame({"x": range(10_000)}).write_parquet(handle, compression="uncompressed")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            written()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "a"))
+    assert names_in(tmp_path) == []
 
 
 def test_a_process_that_dies_while_writing_leaves_the_old(tmp_path):

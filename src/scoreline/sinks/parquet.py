@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +66,6 @@ class ParquetSink:
             digest = durable.sha256_of(path)
         except FileNotFoundError as error:
             raise _staging_gone(path) from error
-        except pl.exceptions.PolarsError as error:
-            raise _as_system_error(error, path) from error
         return Receipt(staging.sink, str(path), frame.height, path.stat().st_size, digest)
 
     def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
@@ -192,12 +189,6 @@ def _require_intact(receipts: Sequence[Receipt]) -> None:
         path = Path(receipt.path)
         if not path.exists() or path.stat().st_size != receipt.size:
             raise _staging_gone(path)
-
-
-def _as_system_error(error: pl.exceptions.PolarsError, path: Path) -> Exception:
-    """A full disk and the like, which Polars meets past Python and tells as an error of its own."""
-    number = re.search(r"\(os error (\d+)\)", str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error
 
 
 def _staging_gone(path: Path) -> StagingLost:
