@@ -13,7 +13,7 @@ import pytest
 from tests.integration.place import require_close
 from tests.integration.tiny import SLUG, Tiny
 
-from scoreline import Files, category, number, prediction, row_id
+from scoreline import Files, category, number, passthrough, prediction, row_id
 from scoreline.score import ScoreSplit
 
 NAN, INF = float("nan"), float("inf")
@@ -129,20 +129,21 @@ def test_a_category_given_as_a_number_is_refused_and_a_number_given_as_text_too(
 def test_files_of_one_partition_are_read_each_in_its_own_types(tiny):
     columns = {
         "a": (pl.Series([None, None], dtype=pl.Null), pl.Series([1, 2], dtype=pl.Int32)),
-        "b": (pl.Series([0.5, 1.5]), pl.Series([3, 2**29], dtype=pl.Int64)),
-        "c": (pl.Series([1, 2], dtype=pl.Int8), pl.Series([4.0, None])),
+        "b": (pl.Series([0.5, 1.5]), pl.Series([3, 2**40], dtype=pl.Int64)),
+        "c": (pl.Series([7, 8], dtype=pl.Int8), pl.Series([4.0, None])),
     }
     folder = tiny.root / "several" / SLUG
     folder.mkdir(parents=True)
     for name, (extra, left) in columns.items():
-        pl.DataFrame({"extra": extra, "left": left, "right": [0.0, 0.0]}).write_parquet(folder / f"{name}.parquet")
+        pl.DataFrame({"extra": extra, "left": left}).write_parquet(folder / f"{name}.parquet")
     with pytest.raises(pl.exceptions.SchemaError):
         pl.scan_parquet(folder).collect()
+    output = [prediction("total"), passthrough("left", pl.Int64), passthrough("extra", pl.Float64)]
     source = Files("{slug}/*.parquet", under=tiny.root / "several")
-    job = tiny.job(source=source, features=[number("left"), number("right")])
+    job = tiny.job(source=source, filters=[], features=[number("left")], output=output)
     report = tiny.run(job)
-    assert tiny.read(job)["left"].to_list() == [1, 2, 3, 2**29, 4]
-    assert report.counts.quarantined == 1
+    assert tiny.read(job).rows() == [(1, 1, None), (2, 2, None), (3, 3, 0.5), (2**40, 2**40, 1.5), (4, 4, 7.0)]
+    assert report.counts.reasons == {"prediction:not finite": 1}
 
 
 # --- processes, and time zones --------------------------------------------------------------------------------------
