@@ -25,7 +25,7 @@ from scoreline.assembly import Assembly
 from scoreline.errors import PredictionMissing, ScorelineError
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
-from scoreline.quarantine import file_of
+from scoreline.quarantine import kept_at
 from scoreline.record import PUBLISHED, Prepared, RunRecord
 
 OK, FLIPPED, MISSING, ANOTHER_RUN, FOREIGN = "ok", "flipped", "missing", "another run", "foreign"
@@ -292,16 +292,9 @@ def content_digest(handle: BufferedReader, provenance: Provenance) -> str:
     return total.digest()
 
 
-def quarantine_file(home: Path, record: RunRecord) -> Path:
-    """The rejected rows of a run that has some; the home may have been moved since."""
-    recorded = Path(record.facts["quarantine"]["path"])
-    moved = file_of(home, record.job, record.partition, record.run_id)
-    return recorded if recorded.exists() or not moved.exists() else moved
-
-
 def _quarantine(assembly: Assembly, record: RunRecord) -> Verified:
     recorded = record.facts["quarantine"]
-    path = quarantine_file(assembly.home, record)
+    path = kept_at(assembly.home, record)
     state, detail = OK, f"{recorded['rows']:,} rows"
     if not path.is_file():
         state, detail = MISSING, "is not there"

@@ -17,7 +17,7 @@ import polars as pl
 
 from scoreline.abc import Batch, Model, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.audit import named, quarantine_file
+from scoreline.audit import named
 from scoreline.errors import InputInvalid, PredictionMissing, ScorelineError
 from scoreline.explanation import (
     FILTERED,
@@ -34,6 +34,7 @@ from scoreline.explanation import (
 from scoreline.job import Job
 from scoreline.output import ROW_ID
 from scoreline.partition import Partition
+from scoreline.quarantine import kept_at
 from scoreline.record import RunRecord
 from scoreline.rejects import FILE, REASONS, ROW, Rejects
 from scoreline.score import Constants, admitted, model_inputs, numbered, row_ids, score_rows
@@ -205,7 +206,7 @@ def rejected(case: Case, where: pl.Expr | None) -> pl.DataFrame:
     none = pl.DataFrame(schema={FILE: pl.String, ROW: pl.Int64, REASONS: pl.List(pl.String)})
     if not case.record.facts.get("quarantine"):
         return none
-    path = quarantine_file(case.assembly.home, case.record)
+    path = kept_at(case.assembly.home, case.record)
     try:
         with path.open("rb") as handle:
             if hashlib.file_digest(handle, "sha256").hexdigest() != case.record.facts["quarantine"]["sha256"]:

@@ -113,26 +113,37 @@ def _common(kinds: Sequence[pl.DataType]) -> pl.DataType:
     return found[0] if found else pl.Null()
 
 
-def listed(ledger: Ledger, job: str, partition: str | None = None, *, every: bool = False) -> list[Quarantined]:
-    """What is in quarantine: of each partition the newest run that was published or refused, or of every run."""
+def kept_at(home: Path, run: RunRecord) -> Path:
+    """The rejected rows of a run that has some; the home may have been moved since."""
+    recorded = Path(run.facts["quarantine"]["path"])
+    moved = file_of(home, run.job, run.partition, run.run_id)
+    return recorded if recorded.exists() or not moved.exists() else moved
+
+
+def listed(
+    home: Path, ledger: Ledger, job: str, partition: str | None = None, *, every: bool = False
+) -> list[Quarantined]:
+    """What is in quarantine: of each partition the newest run that was published or refused, or of every run.
+
+    Returns:
+        By partition, the newest run of each last.
+    """
     found, seen = [], set()
     for run in ledger.runs(job, partition, limit=_HISTORY):
         if run.state not in {PUBLISHED, PREPARED, REFUSED} or (run.partition in seen and not every):
             continue
         seen.add(run.partition)
-        if quarantined := _of(run):
+        if quarantined := _of(home, run):
             found.append(quarantined)
-    return sorted(found, key=lambda one: (one.partition, one.run_id))
+    return sorted(found[::-1], key=lambda one: one.partition)
 
 
-def _of(run: RunRecord) -> Quarantined | None:
+def _of(home: Path, run: RunRecord) -> Quarantined | None:
     file = run.facts.get("quarantine")
     if not file:
         return None
-    reasons = run.facts["counts"]["reasons"]
-    return Quarantined(
-        run.job, run.partition, run.run_id, run.state, file["rows"], reasons, file["path"], file["sha256"]
-    )
+    reasons, path = run.facts["counts"]["reasons"], str(kept_at(home, run))
+    return Quarantined(run.job, run.partition, run.run_id, run.state, file["rows"], reasons, path, file["sha256"])
 
 
 def rows(found: Quarantined, limit: int | None = None, reason: str | None = None) -> pl.DataFrame:

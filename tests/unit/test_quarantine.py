@@ -17,6 +17,7 @@ from scoreline.rejects import FILE, REASONS, ROW
 from scoreline.report import Receipt
 
 HANDLE = RunHandle("run-1", 1, "trips", "2021-02")
+HOME = Path("elsewhere")
 
 
 def rejected(columns, first_row=0, file="in/a.parquet", reasons=("x:null",)):
@@ -199,13 +200,13 @@ def ended(ledger, run_id, state, rows=2, partition="2021-02", job="trips"):
 
 
 def found(ledger, *arguments, **named):
-    return [one.run_id for one in quarantine.listed(ledger, "trips", *arguments, **named)]
+    return [one.run_id for one in quarantine.listed(HOME, ledger, "trips", *arguments, **named)]
 
 
 @pytest.mark.parametrize("state", [PUBLISHED, PREPARED, REFUSED])
 def test_the_rejected_rows_of_a_run_that_scored_all_are_listed(ledger, state):
     ended(ledger, "run-1", state)
-    (one,) = quarantine.listed(ledger, "trips")
+    (one,) = quarantine.listed(HOME, ledger, "trips")
     assert one.to_dict() == {
         "job": "trips",
         "partition": "2021-02",
@@ -241,8 +242,21 @@ def test_a_newer_run_without_a_rejected_row_leaves_its_partition_out(ledger):
     assert found(ledger, every=True) == ["run-1"]
 
 
+def test_the_newest_run_comes_last_whatever_its_id(ledger):
+    ended(ledger, "run-9", REFUSED)
+    ended(ledger, "run-1", PUBLISHED)
+    assert found(ledger, every=True) == ["run-9", "run-1"]
+
+
+def test_a_file_is_found_in_a_home_that_was_moved(part, home, ledger):
+    ended(ledger, HANDLE.run_id, REFUSED)
+    made = quarantine.publish(home, HANDLE, [part(rejected({"x": [1]}))])
+    (one,) = quarantine.listed(home, ledger, "trips")
+    assert one.path == made["path"]
+
+
 def test_without_runs_there_is_nothing(ledger):
-    assert quarantine.listed(ledger, "trips") == []
+    assert quarantine.listed(HOME, ledger, "trips") == []
 
 
 # --- showing --------------------------------------------------------------------------------------------------------

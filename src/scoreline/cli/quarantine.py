@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ def list_(job: str, partition: str | None, settings: tuple[str, ...], *, every: 
     """List what is in quarantine, by partition."""
     from scoreline.cli import show
 
-    found = _listed(_load(job, settings), partition, every=every)
+    loaded = _load(job, settings)
+    found = _listed(loaded, partition, every=every)
     if as_json:
         show.print_json([one.to_dict() for one in found])
         return
@@ -45,7 +47,9 @@ def list_(job: str, partition: str | None, settings: tuple[str, ...], *, every: 
         (one.partition, one.state, f"{one.rows:,}", why, one.run_id) for one, why in zip(found, reasons, strict=True)
     ]
     show.print_table(("partition", "state", "rows", "reasons", "run"), table)
-    click.echo(f"\nscoreline quarantine show {job} {found[-1].partition}")
+    last = found[-1]
+    chosen = ["--run", last.run_id] if every else []
+    click.echo("\n" + _command("show", job, last.partition, *chosen, *loaded.invocation))
 
 
 @quarantine.command("show")
@@ -71,11 +75,14 @@ def show_(
 
     from scoreline.quarantine import rows
 
-    found = [one for one in _listed(_load(job, settings), partition, every=True) if run_id in {None, one.run_id}]
+    loaded = _load(job, settings)
+    # Without a run, what a newer one has replaced is not shown as if it were still so.
+    of_every = _listed(loaded, partition, every=run_id is not None)
+    found = [one for one in of_every if run_id in {None, one.run_id}]
     if not found:
         raise InputMissing(
             f"nothing is in quarantine for {partition}" + (f" and run {run_id}" if run_id else ""),
-            hint=f"scoreline quarantine list {job} --all",
+            hint=_command("list", job, "--all", *loaded.invocation),
         )
     frame = rows(found[-1], limit, reason)
     if as_json:
@@ -92,6 +99,10 @@ def show_(
     click.echo(f"{found[-1].path}: {found[-1].rows:,} rows; this shows {frame.height:,}", file=sys.stderr)
 
 
+def _command(name: str, *words: str) -> str:
+    return shlex.join(["scoreline", "quarantine", name, *words])
+
+
 def _load(job: str, settings: tuple[str, ...]) -> Loaded:
     from scoreline.config import load
 
@@ -105,4 +116,4 @@ def _listed(loaded: Loaded, partition: str | None, *, every: bool) -> list[Quara
     if not (loaded.home / "ledger.sqlite").exists():
         return []
     slug = loaded.job.grid.parse(partition).slug if partition else None
-    return listed(ledger_of(loaded.home), loaded.job.key, slug, every=every)
+    return listed(loaded.home, ledger_of(loaded.home), loaded.job.key, slug, every=every)
