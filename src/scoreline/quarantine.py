@@ -135,7 +135,8 @@ def listed(
         seen.add(run.partition)
         if quarantined := _of(home, run):
             found.append(quarantined)
-    return sorted(found[::-1], key=lambda one: one.partition)
+    found.reverse()  # a stable sort leaves them in the ledger's order
+    return sorted(found, key=lambda one: one.partition)
 
 
 def _of(home: Path, run: RunRecord) -> Quarantined | None:
