@@ -340,8 +340,6 @@ def _inside(rule: Rule, schema: Schema, partition: Partition) -> pl.Expr:
             hint=_MEND,
             column=name,
         )
-    bounds = [partition.start, partition.end]
-    if kind.time_zone is None:
-        bounds = [bound.replace(tzinfo=None) for bound in bounds]
+    bounds = (partition.start, partition.end) if kind.time_zone else partition.naive_bounds()
     first, after = (_literal(bound, kind) for bound in bounds)
     return (pl.col(name) >= first) & (pl.col(name) < after)

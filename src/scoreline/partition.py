@@ -7,7 +7,7 @@ in the job's data time zone, hour grids are anchored at midnight UTC.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,11 +28,13 @@ class Partition:
         slug: its one name, ``[A-Za-z0-9._=-]{1,128}``, used in paths, row ids, ledger and logs.
         start: first instant inside, aware; None for a named partition.
         end: first instant after, aware; None for a named partition.
+        tz: IANA name of the data time zone, which naive times of the source are in.
     """
 
     slug: str
     start: datetime | None = None
     end: datetime | None = None
+    tz: str = field(default="UTC", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not SLUG.match(self.slug):
@@ -44,6 +46,24 @@ class Partition:
     def __str__(self) -> str:
         return self.slug
 
+    def naive_bounds(self) -> tuple[datetime, datetime]:
+        """First naive time inside and first one after, as a clock in the data time zone shows them.
+
+        A time that comes twice, where clocks are set back, lies in each interval that one of its instants lies in.
+        """
+        assert self.start is not None
+        assert self.end is not None
+        as_they_are = self.start.replace(tzinfo=None), self.end.replace(tzinfo=None)
+        if self.start.tzinfo is not UTC:
+            return as_they_are
+        zone, tick = ZoneInfo(self.tz), timedelta(microseconds=1)
+        instants = (self.start, self.end - tick, self.end)
+        try:
+            first, last, after = (instant.astimezone(zone).replace(tzinfo=None) for instant in instants)
+        except OverflowError:  # at an end of the calendar no other clock shows a time
+            return as_they_are
+        return first, max(after, last + tick)
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -51,7 +71,7 @@ class Grid:
 
     Args:
         spec: the grid's name as a job declares it.
-        tz: IANA name of the data time zone, for month and day bounds.
+        tz: IANA name of the data time zone, for month and day bounds and for naive times.
 
     Raises:
         UsageError: unknown spec, hours that do not divide 24, or an unknown time zone.
@@ -184,7 +204,7 @@ class Grid:
     def _of_hour(self, start: datetime) -> Partition:
         hours = self.hours or 1
         slug = f"{start.date().isoformat()}T{start.hour:02d}Z-{hours}h"
-        return Partition(slug, start, start + timedelta(hours=hours))
+        return Partition(slug, start, start + timedelta(hours=hours), self.tz)
 
     @property
     def example(self) -> str:

@@ -415,7 +415,8 @@ def edges(grid, slug, zone=None):
     tick = timedelta(microseconds=1)
     times = [start - tick, start, end - tick, end]
     if zone is None:
-        return column([moment.replace(tzinfo=None) for moment in times], pl.Datetime("us"))
+        shown = [moment.astimezone(ZoneInfo(grid.tz)).replace(tzinfo=None) for moment in times]
+        return column(shown, pl.Datetime("us"))
     utc = [moment.astimezone(UTC) for moment in times]
     return column(utc, pl.Datetime("us", "UTC")).select(pl.col("x").dt.convert_time_zone(zone))
 
@@ -427,6 +428,28 @@ def test_the_start_is_inside_and_the_end_is_not(spec, slug, data_tz, zone):
     grid = Grid(spec, data_tz)
     verdict = said([WITHIN], edges(grid, slug, zone), grid.parse(slug))
     assert verdict.reasons == [[OUTSIDE], [], [], [OUTSIDE]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "slug", "hours"),
+    [
+        ("2h", "2026-02-01T14Z-2h", [9, 10]),
+        ("2h", "2026-03-08T06Z-2h", [1, 2, 3]),  # nobody's clock shows 2 on that day
+        ("2h", "2026-11-01T04Z-2h", [0, 1]),
+        ("2h", "2026-11-01T06Z-2h", [1, 2]),  # 1 o'clock comes twice
+        ("1h", "2026-11-01T05Z-1h", [1]),
+        ("1h", "2026-11-01T06Z-1h", [1]),
+        ("day", "2026-03-08", range(24)),
+        ("day", "2026-11-01", range(24)),
+    ],
+)
+def test_naive_times_are_those_of_a_clock_in_the_data_time_zone(spec, slug, hours):
+    day = datetime.fromisoformat(slug[:10])
+    times = [day + timedelta(hours=hour, minutes=30) for hour in range(-1, 25)]
+    verdict = said([WITHIN], column(times, pl.Datetime("us")), Grid(spec, "America/New_York").parse(slug))
+    assert [time for time, reasons in zip(times, verdict.reasons, strict=True) if not reasons] == [
+        day + timedelta(hours=hour, minutes=30) for hour in hours
+    ]
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
@@ -444,6 +467,13 @@ def test_times_of_any_unit_lie_within(unit):
 def test_partitions_at_the_ends_of_the_calendar_have_bounds(slug, inside):
     times = [inside, datetime(2021, 2, 1)]
     assert said([WITHIN], column(times, pl.Datetime("us")), Grid("month").parse(slug)).reasons == [[], [OUTSIDE]]
+
+
+@pytest.mark.parametrize("tz", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("slug", ["0001-01-01T00Z-2h", "9999-12-31T20Z-2h"])
+def test_hours_at_the_ends_of_the_calendar_have_bounds(slug, tz):
+    times = [datetime(2021, 2, 1)]
+    assert said([WITHIN], column(times, pl.Datetime("us")), Grid("2h", tz).parse(slug)).reasons == [[OUTSIDE]]
 
 
 @pytest.mark.parametrize("dtype", [pl.Datetime("us"), pl.Datetime("us", "UTC"), pl.Null])
