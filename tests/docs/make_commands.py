@@ -8,7 +8,8 @@ import click
 
 from scoreline.cli import cli
 
-PAGE = Path(__file__).parents[2] / "docs/reference/commands.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/reference/commands.md"
 COMMAND = "python -m tests.docs.make_commands"
 WIDTH = 100
 HEAD = f"""# Commands
