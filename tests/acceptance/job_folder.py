@@ -62,6 +62,12 @@ class JobFolder:
                 text = text.replace("    return sl.Job(\n", f"    return sl.Job(\n        {name}={value},\n")
         self.job.write_text(text)
 
+    def require(self, part):
+        """Adds a part, as text, to the job's contract."""
+        text = self.job.read_text()
+        assert "        contract=[\n" in text
+        self.job.write_text(text.replace("        contract=[\n", f"        contract=[\n            {part},\n"))
+
     def append(self, rows, **values):
         """Adds a row so many times at the end of the month, with these values; rows before it keep their numbers."""
         month = pl.read_parquet(self.input)
