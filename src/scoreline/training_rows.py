@@ -56,13 +56,26 @@ def require_trainable(job: Job) -> str:
             "    fit=lambda frame: make_pipeline(DictVectorizer(), LinearRegression()).fit(\n"
             '        frame.drop("duration").to_dicts(), frame["duration"])',
         )
-    for feature in job.features:
-        if job.target in (feature.name, *feature.columns):
-            raise JobError(
-                f"the feature {feature.name!r} reads the target {job.target!r}: the model would be told the answer",
-                hint="take it out of features, or name another target",
-            )
+    for name, through in _told_the_answer(job, job.target):
+        raise JobError(
+            f"the feature {name!r} reads the target {job.target!r}"
+            + (f" by way of {through!r}" if through != job.target else "")
+            + ": the model would be told the answer",
+            hint="take it out of features, or name another target",
+        )
     return job.target
+
+
+def _told_the_answer(job: Job, target: str) -> Iterator[tuple[str, str]]:
+    """(feature, what it reads) where that is the target, or was made of it."""
+    telling = {target}
+    for made in job.derive:
+        if telling.intersection(made.columns):
+            telling.add(made.name)
+    for feature in job.features:
+        through = [name for name in feature.columns if name in telling] or [target] * (feature.name == target)
+        if through:
+            yield feature.name, through[0]
 
 
 def survey(source: Source, partitions: Sequence[Partition]) -> Surveyed:

@@ -215,6 +215,19 @@ def test_a_feature_that_tells_the_answer_is_refused(job):
         tried(replace(job, features=[*job.features, sl.ratio("pace", "minutes", "km")]))
 
 
+def test_a_feature_that_tells_the_answer_by_way_of_derived_values_is_refused(job):
+    made = [sl.expression("pace", pl.col("minutes") / 2), sl.expression("rate", 1 / pl.col("pace"))]
+    telling = replace(job, derive=[*job.derive, *made], features=[*job.features, sl.number("speed", "rate")])
+    with pytest.raises(JobError, match="'speed' reads the target 'minutes' by way of 'rate'"):
+        tried(telling)
+
+
+def test_a_value_derived_from_the_target_may_serve_filters(job):
+    pace = sl.expression("pace", pl.col("minutes") / 2)
+    learned = tried(replace(job, derive=[*job.derive, pace], filters=[sl.Filter("pace", pl.col("pace") > 0)]))
+    assert learned.counts.scored > 0
+
+
 def boom(frame):
     raise ValueError("no such luck\nat all")
 
