@@ -363,7 +363,7 @@ class Ledger(Protocol):
 
         Raises:
             Busy: another run holds it.
-            NotReleasable: the run to release is not refused, or its slot was published anew since.
+            NotReleasable: the run to release is neither refused nor prepared, or its slot was published anew since.
         """
         ...
 

@@ -90,7 +90,8 @@ class NewRun:
         partition: slug.
         reason: why it is due.
         facts: see `RunRecord`.
-        releases: a refused run of the partition that the claim is for instead: it becomes prepared again.
+        releases: a refused run of the partition that the claim is for instead: it becomes prepared again. One that is
+            prepared already stays so.
     """
 
     run_id: str
@@ -136,18 +137,20 @@ class RunRecord:
 
 
 def releasable(asked: Sequence[RunRecord], runs: Sequence[RunRecord]) -> RunRecord:
-    """The refused run that was asked for, if it may still be published.
+    """The refused run that was asked for, if it may still be published; or a prepared one, whose release was cut off.
 
     Args:
         asked: the run, or nothing.
         runs: runs of its partition.
 
     Raises:
-        NotReleasable: there is no such run, it is not refused, or its slot was published anew since.
+        NotReleasable: there is no such run, it is neither refused nor prepared, or its slot was published anew since.
     """
     if not asked:
         raise NotReleasable("the ledger knows no such run of this partition")
     run = asked[0]
+    if run.state == PREPARED:
+        return run
     if run.state != REFUSED:
         raise NotReleasable(f"run {run.run_id} is {run.state}; only refused runs can be released")
     for other in runs:

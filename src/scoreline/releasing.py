@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from scoreline.assembly import Assembly
-from scoreline.errors import ScorelineError, StagingLost
+from scoreline.errors import Busy, ScorelineError, StagingLost
 from scoreline.opening import error_facts
 from scoreline.owner import Owner
-from scoreline.record import FAILED, PUBLISHED, Lease, NewRun, RunRecord
+from scoreline.record import FAILED, PUBLISHED, Claim, Lease, NewRun, RunRecord
 from scoreline.report import RunReport
 from scoreline.runner import Clock, close, heal, publish, report_of
 from scoreline.work import record_of
@@ -18,16 +18,14 @@ def release(assembly: Assembly, refused: RunRecord) -> RunReport:
     """Publishes a refused run as it is, unless its slot was published anew since.
 
     Raises:
-        NotReleasable: it is not refused, or the slot has moved on.
+        NotReleasable: it is not refused (or prepared, by a release that was cut off), or the slot has moved on.
         Busy: another run holds the partition.
         StagingLost: what was staged is gone.
     """
     clock = Clock()
     new = NewRun(f"{refused.run_id}-release", refused.job, refused.partition, "release", releases=refused.run_id)
     while True:
-        claim = assembly.ledger.claim(
-            new, Lease(assembly.limits.lease, Owner.current()), _dead_holder(assembly, refused)
-        )
+        claim = _claim(assembly, new)
         if claim.handle.run_id == refused.run_id:
             break
         heal(assembly, claim.handle)
@@ -42,8 +40,12 @@ def release(assembly: Assembly, refused: RunRecord) -> RunReport:
     return report
 
 
-def _dead_holder(assembly: Assembly, run: RunRecord) -> int | None:
-    """Token of a claim whose process has died."""
-    holder = assembly.ledger.holder(run.job, run.partition)
+def _claim(assembly: Assembly, new: NewRun) -> Claim:
+    """A claim, taken over from a process that has died."""
+    holder = assembly.ledger.holder(new.job, new.partition)
     dead = holder is not None and holder.owner is not None and holder.owner.is_dead()
-    return holder.token if holder is not None and dead else None
+    lease = Lease(assembly.limits.lease, Owner.current())
+    try:
+        return assembly.ledger.claim(new, lease, holder.token if holder is not None and dead else None)
+    except Busy as busy:
+        raise Busy(busy.message, hint="release it when that run has ended", **busy.facts) from busy

@@ -12,7 +12,11 @@ def test_a_refused_run_that_nothing_followed_may_be_published():
     assert releasable([run()], []) == run()
 
 
-@pytest.mark.parametrize("state", [RUNNING, PREPARED, *(state for state in ENDED if state != REFUSED)])
+def test_a_prepared_run_whose_release_was_cut_off_may_be_published():
+    assert releasable([run(state=PREPARED)], []) == run(state=PREPARED)
+
+
+@pytest.mark.parametrize("state", [RUNNING, *(state for state in ENDED if state != REFUSED)])
 def test_a_run_in_another_state_is_named_with_its_state(state):
     with pytest.raises(NotReleasable, match=f"run run-1 is {state}; only refused"):
         releasable([run(state=state)], [])

@@ -84,13 +84,16 @@ class ReleaseSuite(LedgerWords):
         self._require_not_releasable("run-1", "a published run was released")
 
     def check_a_released_run_is_handed_over_like_any_prepared_one(self) -> None:
-        """If the releasing process dies, the next claim is for the run, with a newer token."""
+        """If the releasing process dies, the next claim or release is for the run, with a newer token."""
         self._refused("run-1")
         first = self._release("run-1").handle
         self.clock.advance(LEASE)
         claim = self._claim("run-2")
         assert (claim.handle.run_id, claim.prepared is not None) == ("run-1", True)
-        self._require_growing([first.token, claim.handle.token])
+        self.clock.advance(LEASE)
+        again = self._release("run-1")
+        assert (again.handle.run_id, self._run("run-1").state) == ("run-1", PREPARED)
+        self._require_growing([first.token, claim.handle.token, again.handle.token])
         refused(LeaseLost, "a stale owner published", self.ledger.record, first, PUBLISHED)
 
     def check_a_refused_run_s_old_handle_records_nothing(self) -> None:
