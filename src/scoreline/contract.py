@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -291,7 +291,10 @@ def _checks(field: Field, source: pl.DataType) -> Iterator[tuple[str, pl.Expr]]:
 def _literal(value: Bound, kind: pl.DataType) -> pl.Expr:
     """A bound as columns of a type can be compared with it: instants in the column's own time zone."""
     if isinstance(value, datetime) and isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        return pl.lit(value).dt.convert_time_zone(kind.time_zone)
+        # Polars refuses a local time that does not exist, such as a midnight that the change of the clocks skips; and
+        # Python an instant that is in the year 0 or 10000 of another zone.
+        instant = pl.lit(value.replace(tzinfo=UTC)) - pl.lit(value.utcoffset())
+        return instant.dt.convert_time_zone(kind.time_zone)
     return pl.lit(value)
 
 

@@ -452,6 +452,19 @@ def test_naive_times_are_those_of_a_clock_in_the_data_time_zone(spec, slug, hour
     ]
 
 
+@pytest.mark.parametrize("slug", ["2026-04-23", "2026-04-24", "2026-04-25", "2026-10-29", "2026-10-30"])
+@pytest.mark.parametrize("zone", ["UTC", "Africa/Cairo"])
+def test_a_day_may_begin_or_end_at_a_midnight_that_does_not_exist_or_comes_twice(slug, zone):
+    grid = Grid("day", "Africa/Cairo")
+    assert said([WITHIN], edges(grid, slug, zone), grid.parse(slug)).reasons == [[OUTSIDE], [], [], [OUTSIDE]]
+
+
+@pytest.mark.parametrize(("slug", "zone"), [("0001-01", "Asia/Tokyo"), ("9999-11", "America/New_York")])
+def test_partitions_at_the_ends_of_the_calendar_have_bounds_in_any_zone(slug, zone):
+    times = column([datetime(2021, 2, 1, tzinfo=UTC)], pl.Datetime("us", "UTC"))
+    assert said([WITHIN], times, Grid("month", zone).parse(slug)).reasons == [[OUTSIDE]]
+
+
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_times_of_any_unit_lie_within(unit):
     times = [
