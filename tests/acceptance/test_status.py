@@ -47,7 +47,9 @@ def test_status_as_json(cli, published):
 def test_status_shows_the_last_run_of_a_partition_or_all(cli, published):
     cli(*published.run("a", "--force"))
     assert len(cli.json("status", published.job)) == 1
-    assert [row["reason"] for row in cli.json("status", published.job, "--all")] == ["forced", "missing"]
+    newer, older = cli.json("status", published.job, "--all")
+    assert (newer["reason"], newer["state"], newer["next"]) == ("forced", "published", "")
+    assert (older["reason"], older["state"], older["next"]) == ("missing", "replaced", "")
 
 
 def test_status_without_a_job_shows_all_of_one_home(cli, published):
@@ -142,6 +144,26 @@ def test_damaged_input_fails_and_what_was_published_before_still_is(cli, year):
     assert "cannot be read as Parquet" in row["next"]
     assert f"Still published: run {published}" in row["next"]
     assert len(cli.json("status", year.file, "--all")) == 2
+
+
+def test_a_refused_run_whose_slot_was_published_since_is_not_offered_for_release(cli, year):
+    year.feed("2021-06", bad=50)
+    cli.refuses("run", year.file, "2021-06", code=3)
+    year.feed("2021-06")
+    cli("run", year.file, "2021-06")
+    newer, older = cli.json("status", year.file, "--all")
+    assert (newer["state"], older["state"], older["next"]) == ("published", "refused", "")
+
+
+def test_a_release_counts_as_newer_than_a_failure_after_the_refusal(cli, year):
+    year.feed("2021-06", bad=50)
+    cli.refuses("run", year.file, "2021-06", code=3)
+    refused = cli.json("status", year.file)[0]["run_id"]
+    year.input("2021-06").unlink()
+    cli.refuses("run", year.file, "2021-06", code=75)
+    cli("release", refused, "--job", year.file)
+    [row] = cli.json("status", year.file)
+    assert (row["run_id"], row["state"], row["next"]) == (refused, "published", "")
 
 
 def test_a_refused_run_tells_why_where_the_rows_are_and_both_ways_on(cli, year):

@@ -36,7 +36,9 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
         ledger = ledger_of(home)
         runs = ledger.runs(limit=10_000)
         wanted = [run for run in runs if key is None or run.job == key or run.job.startswith(f"{key}[")]
-        records = [_row(ledger, run, job or "JOB") for run in (wanted if every else _last(wanted))]
+        newest = _publications(wanted)
+        shown_runs = wanted if every else _last(wanted)
+        records = [_row(ledger, run, job or "JOB", is_past=_is_past(run, newest)) for run in shown_runs]
     if as_json:
         show.print_json(records)
     elif records:
@@ -66,16 +68,34 @@ def _last(runs: list[RunRecord]) -> list[RunRecord]:
     from scoreline.opening import is_quiet
 
     newest: dict[tuple[str, str], RunRecord] = {}
+    # By token, because a refused run that was released came after runs that are younger.
+    by_token = sorted(runs, key=lambda run: -run.token)
     for telling in (True, False):
-        for run in runs:
+        for run in by_token:
             if is_quiet(run) is not telling:
                 newest.setdefault((run.job, run.partition), run)
     return [newest[key] for key in sorted(newest)]
 
 
-def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
+def _publications(runs: list[RunRecord]) -> dict[tuple[str, str, tuple[str, ...] | None], int]:
+    """The token of the last publication of each slot; of any slot of a partition where the paths are None."""
+    tokens: dict[tuple[str, str, tuple[str, ...] | None], int] = {}
+    for run in (run for run in runs if run.state == "published"):
+        for paths in (tuple(run.facts["paths"]), None):
+            key = (run.job, run.partition, paths)
+            tokens[key] = max(run.token, tokens.get(key, 0))
+    return tokens
+
+
+def _is_past(run: RunRecord, newest: dict[tuple[str, str, tuple[str, ...] | None], int]) -> bool:
+    """Whether its slot was published anew since, so that nothing is to be done about it."""
+    paths = run.facts.get("paths")
+    return newest.get((run.job, run.partition, None if paths is None else tuple(paths)), 0) > run.token
+
+
+def _row(ledger: Ledger, run: RunRecord, job: str, *, is_past: bool) -> dict[str, Any]:
     counts = run.facts.get("counts") or {}
-    state, advice = _state(ledger, run, job)
+    state, advice = _past(run) if is_past else _state(ledger, run, job)
     return {
         "job": run.job,
         "partition": run.partition,
@@ -92,6 +112,12 @@ def _row(ledger: Ledger, run: RunRecord, job: str) -> dict[str, Any]:
         "quarantine": (run.facts.get("quarantine") or {}).get("path"),
         "next": advice,
     }
+
+
+def _past(run: RunRecord) -> tuple[str, str]:
+    from scoreline.cli import advice
+
+    return "replaced" if run.state == "published" else advice.state_of(run.state, run.facts.get("error")), ""
 
 
 def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
