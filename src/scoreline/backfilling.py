@@ -19,10 +19,8 @@ from scoreline.assembly import Assembly
 from scoreline.errors import (
     Busy,
     InputMissing,
-    JobError,
     LedgerFailed,
     MissingExtra,
-    ModelInvalid,
     ModelMissing,
     ModelOutdated,
     ModelUntrusted,
@@ -42,12 +40,11 @@ from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED, Ru
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.runner import run
 from scoreline.splits import Split
+from scoreline.vetting import vet
 
 _HIT_ALL_ALIKE = (
-    JobError,
     LedgerFailed,
     MissingExtra,
-    ModelInvalid,
     ModelMissing,
     ModelOutdated,
     ModelUntrusted,
@@ -55,6 +52,7 @@ _HIT_ALL_ALIKE = (
     StorageUnfit,
     UsageError,
 )
+"""Not `JobError` and `ModelInvalid`: what is left of them in a run is about the types of one month's columns."""
 _OWN = {FAILED, REFUSED, CANCELLED, PREPARED}
 """States in which an attempt that raised leaves its run; in any other the newest run is somebody else's."""
 _POLL_SECONDS = 0.1
@@ -102,13 +100,15 @@ def backfill(
     version = assembly.models.resolve(str(assembly.job.model))
     if any(one.due and one.state not in {PREPARED, DAMAGED} for one in planned):
         # What is wrong with the model is wrong for every partition: it is said once, before anything runs.
-        assembly.models.fetch(version).load([feature.name for feature in assembly.job.features])
+        file = assembly.models.fetch(version)
+        model = file.load([feature.name for feature in assembly.job.features])
+        vet(assembly.job, file, model, assembly.accept_version)
     crew = _Crew(assembly, wish, spectators)
     done = crew.work([one for one in planned if one.tried], at_once)
     outcomes = tuple(done.get(one.partition.slug) or _untried(one) for one in planned)
-    model = {"uri": version.uri, "digest": version.digest, "version": version.version}
+    about = {"uri": version.uri, "digest": version.digest, "version": version.version}
     seconds = round(time.monotonic() - began, 4)
-    return BackfillReport(assembly.job.key, outcomes, seconds, model, crew.cancelled, tuple(assembly.invocation))
+    return BackfillReport(assembly.job.key, outcomes, seconds, about, crew.cancelled, tuple(assembly.invocation))
 
 
 @dataclass

@@ -280,6 +280,19 @@ def test_a_model_that_fails_on_one_month_s_rows_stops_no_other(year):
 
 
 @pytest.mark.parametrize(
+    ("kind", "error"), [(pl.UInt64, "JobError"), (pl.String, "InputInvalid")], ids=["may wrap", "is text"]
+)
+def test_a_month_whose_columns_have_types_that_the_job_cannot_use_stops_no_other(year, kind, error):
+    year.declare('prediction("total")]', 'prediction("total"), computed("less", pl.col("right") - 5)]')
+    year.declare("between, number", "between, computed, number")
+    path = year.input("2021-04")
+    pl.read_parquet(path).with_columns(pl.col("right").cast(pl.Int64).cast(kind)).write_parquet(path)
+    report = year.backfill("2021-03..2021-05")
+    assert outcomes(report) == {"2021-03": "published", "2021-04": "failed", "2021-05": "published"}
+    assert report.outcomes[1].error["type"] == error
+
+
+@pytest.mark.parametrize(
     ("harm", "error"),
     [("model gone", ModelMissing), ("untrusted", ModelUntrusted), ("no model", ModelInvalid)],
 )
