@@ -8,7 +8,7 @@ from typing import Any
 
 from scoreline.abc import Model
 from scoreline.assembly import Assembly
-from scoreline.errors import InputMissing, ScorelineError
+from scoreline.errors import InputInvalid, InputMissing, ScorelineError
 from scoreline.job import require_sound
 from scoreline.opening import survey
 from scoreline.partition import Partition
@@ -112,8 +112,18 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
     else:
         how = f"the accelerated form DISAGREES ({evidence.parity.detail}), so the model itself predicts"
     counts = score_rows(assembly.job, model, sample.head(SAMPLE_ROWS), constants, splits[0], 0).counts
+    if counts.quarantined and not counts.scored:
+        raise InputInvalid(
+            f"none of the first {counts.rows_in:,} rows of {partition} would be scored: {counts.left_out:,} filtered, "
+            f"{counts.quarantined:,} quarantined ({_each(counts.reasons)})",
+            hint=f"correct the contract, or the input; to see rows: scoreline run JOB {partition} --limit 20 --preview",
+        )
     return (
         f"first rows of {partition}: every expression looks at its own row only; {how}; of {counts.rows_in:,} rows "
         f"{counts.scored:,} are scored, {counts.left_out:,} filtered, {counts.quarantined:,} quarantined"
-        + (f" ({', '.join(f'{reason} {rows:,}' for reason, rows in counts.reasons.items())})" if counts.reasons else "")
+        + (f" ({_each(counts.reasons)})" if counts.reasons else "")
     )
+
+
+def _each(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {rows:,}" for name, rows in counts.items())

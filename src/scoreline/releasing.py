@@ -5,24 +5,28 @@ from __future__ import annotations
 from contextlib import suppress
 
 from scoreline.assembly import Assembly
-from scoreline.errors import Busy, ScorelineError, StagingLost
+from scoreline.errors import Busy, NotReleasable, ScorelineError, StagingLost
 from scoreline.opening import error_facts
 from scoreline.owner import Owner
-from scoreline.record import FAILED, PUBLISHED, Claim, Lease, NewRun, RunRecord
+from scoreline.record import FAILED, PUBLISHED, REFUSED, Claim, Lease, NewRun, RunRecord
 from scoreline.report import RunReport
 from scoreline.runner import Clock, close, heal, publish, report_of
 from scoreline.work import record_of
+
+_HISTORY = 1_000
 
 
 def release(assembly: Assembly, refused: RunRecord) -> RunReport:
     """Publishes a refused run as it is, unless its slot was published anew since.
 
     Raises:
-        NotReleasable: it is not refused (or prepared, by a release that was cut off), or the slot has moved on.
+        NotReleasable: it is not refused (or prepared, by a release that was cut off), or the slot has moved on; of what
+            was refused for one slot, only the newest is kept.
         Busy: another run holds the partition.
         StagingLost: what was staged is gone.
     """
     clock = Clock()
+    _require_newest(assembly, refused)
     new = NewRun(f"{refused.run_id}-release", refused.job, refused.partition, "release", releases=refused.run_id)
     while True:
         claim = _claim(assembly, new)
@@ -38,6 +42,15 @@ def release(assembly: Assembly, refused: RunRecord) -> RunReport:
     report = report_of(record_of(assembly, claim.handle), PUBLISHED, "released", clock, [])
     close(assembly, claim.handle, report)
     return report
+
+
+def _require_newest(assembly: Assembly, run: RunRecord) -> None:
+    for other in assembly.ledger.runs(run.job, run.partition, state=REFUSED, limit=_HISTORY):
+        if run.state == REFUSED and other.token > run.token and other.facts["paths"] == run.facts["paths"]:
+            raise NotReleasable(
+                f"run {other.run_id} was refused after run {run.run_id}, and only the newer content is kept",
+                hint=f"look at that one: {assembly.release_command(other.run_id)}",
+            )
 
 
 def _claim(assembly: Assembly, new: NewRun) -> Claim:

@@ -332,6 +332,15 @@ def test_check_goes_on_after_a_finding_and_exits_1(cli, job):
     assert "Hint: correct model= in the job" in process.stdout
 
 
+def test_check_fails_where_no_row_would_be_scored(cli, job):
+    job.require('sl.Field("trip_type", pl.Float64, low=9)')
+    found = cli.json("check", job.job, "--model", job.model("a"), code=1)[-1]
+    assert found["ok"] is False
+    assert re.match(
+        r"none of the first [\d,]+ rows of 2021-02 would be scored: .* quarantined \(.*trip_type:", found["detail"]
+    )
+
+
 def test_check_refuses_a_feature_that_looks_at_other_rows(cli, job):
     text = job.job.read_text().replace('number("trip_distance")', 'expression("trip_distance", MEAN)')
     text = text.replace("    Files,\n", "    Files,\n    expression,\n").replace(

@@ -261,6 +261,8 @@ def test_the_newest_of_several_refused_runs_is_released(cli, refused, digests):
     refused.append(1, trip_distance=-2.0)
     cli.refuses(*refused.run("a"), code=3)
     newest = refused.rows("run_id")[-1][0]
+    older = cli.refuses("release", first, "--job", refused.job)
+    assert f"run {newest} was refused after run {first}" in older
     cli("release", newest, "--job", refused.job)
     assert refused.digest() == digests["a"]
     assert refused.provenance().run_id == newest
