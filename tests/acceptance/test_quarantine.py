@@ -230,6 +230,17 @@ def test_a_clean_month_after_a_bad_one_has_nothing_in_quarantine_any_more_and_th
     assert cli.json("quarantine", "list", job.job) == []
     (old,) = cli.json("quarantine", "list", job.job, "--all")
     assert (old["rows"], old["path"]) == (1, str(job.quarantined()[0]))
+    cli.refuses("quarantine", "show", job.job, MONTH, code=75)
+    assert cli("quarantine", "show", job.job, MONTH, "--run", old["run_id"]).stdout
+
+
+def test_the_next_commands_keep_the_job_s_settings(cli, job):
+    spoil(job, **{MILES: -1.0})
+    cli(*job.run())
+    green = "--set", "taxi_type=green"
+    assert cli("quarantine", "list", job.job, *green).stdout.endswith(f"show {job.job} {MONTH} --set taxi_type=green\n")
+    told = cli.refuses("quarantine", "show", job.job, "2021-12", *green, code=75)
+    assert told.rstrip().endswith("--all --set taxi_type=green")
 
 
 # --- quarantine list and show ---------------------------------------------------------------------------------------
