@@ -197,7 +197,7 @@ def _yaml(path: Path) -> Any:
     except ImportError as error:
         raise MissingExtra(
             "PyYAML is not installed, and MLflow's folders are described in YAML",
-            hint="pip install 'scoreline[mlflow]'",
+            hint="pip install 'scoreline[sklearn]'",
         ) from error
     try:
         return yaml.safe_load(path.read_bytes())
