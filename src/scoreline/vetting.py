@@ -74,7 +74,7 @@ def _judged(changed: Changes, *, sound: bool, accepted: bool) -> list[str]:
         return [f"{_made(counting)} and has no golden rows; it was accepted by --accept-version"]
     raise ModelOutdated(
         f"{_made(counting)}, and it has no golden rows to show that it still scores the same",
-        hint="train it again (scoreline train JOB), or score with the versions that it was made with, "
+        hint="train it again (scoreline train JOB RANGE), or score with the versions that it was made with, "
         "or, if you know that it scores the same, add --accept-version",
         changed=counting,
     )
@@ -90,7 +90,7 @@ def _require_features(job: Job, card: Card) -> None:
     raise ModelInvalid(
         f"the model was trained by {card.job} on other features than this job declares: "
         + ("; ".join(told) or "they are in another order"),
-        hint="declare the features as they were in training, or train the model again: scoreline train JOB",
+        hint="declare the features as they were in training, or train the model again: scoreline train JOB RANGE",
     )
 
 
@@ -176,4 +176,4 @@ def _major(then: str, now: str) -> bool:
     return then.split(".", 1)[0] != now.split(".", 1)[0]
 
 
-_TRAIN = "train the model again: scoreline train JOB"
+_TRAIN = "train the model again: scoreline train JOB RANGE"

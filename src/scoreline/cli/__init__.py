@@ -90,6 +90,8 @@ def main() -> None:
 
 def _outcome() -> Any:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    # What a connection tried before it gave up is told by the error that ends it.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _cancel)
     output = sys.stdout
     try:

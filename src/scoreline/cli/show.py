@@ -52,7 +52,11 @@ def print_report(report: RunReport) -> None:
     if report.quarantine:
         click.echo(f"  {'quarantine':<10} {report.quarantine}, {counts.quarantined:,} rows")
     if report.rows_per_second:
-        click.echo(f"  {'time':<10} {report.seconds['total']:.2f} s, {report.rows_per_second:,.0f} rows/s")
+        opening = f" ({report.seconds['open']:.2f} s of it to open)" if "open" in report.seconds else ""
+        speed = (
+            f"{report.rows_per_second:,.0f} rows/s from then on" if opening else f"{report.rows_per_second:,.0f} rows/s"
+        )
+        click.echo(f"  {'time':<10} {report.seconds['total']:.2f} s{opening}, {speed}")
     for note in report.notes:
         click.echo(f"  {'note':<10} {note}")
 

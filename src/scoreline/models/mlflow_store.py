@@ -244,7 +244,7 @@ def _require_database(store: str) -> None:
     if store.startswith("sqlite:///") and not path.is_file():
         raise ModelMissing(
             f"there is no MLflow store at {path}",
-            hint=f"set {place.TRACKING}, or train a model first: scoreline train JOB",
+            hint=f"set {place.TRACKING}, or train a model first: scoreline train JOB RANGE",
         )
 
 

@@ -44,7 +44,10 @@ class PathStore:
         if path.is_dir():
             return self.pinned(uri, path)
         if not path.is_file():
-            raise ModelMissing(f"there is no model at {path}", hint="correct model= in the job, or give --model PATH")
+            raise ModelMissing(
+                f"there is no model at {path}",
+                hint="correct model= in the job, give --model URI, or train one: scoreline train JOB RANGE",
+            )
         if path.suffix.lower() not in PICKLES | {SKOPS}:
             raise ModelInvalid(
                 f"the kind of the model {path} is unknown",

@@ -35,12 +35,33 @@ def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Mode
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.pipeline import Pipeline
 
+    _predict_in_one_thread(loaded)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
         return DictModel(_fitted(vectorizer), _predictor(estimator), features, facts)
     if isinstance(loaded, Pipeline) and isinstance(loaded.steps[0][1], DictVectorizer) and len(loaded.steps) > 1:
         return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:]), features, facts)
     return FrameModel(_predictor(loaded), features, facts)
+
+
+def _predict_in_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
+    """Sets ``n_jobs`` to 1 in an estimator and all that it is made of.
+
+    A forest that predicts in several threads adds its trees up in the order in which they end, so that the last bits of
+    a prediction change from run to run. Splits are scored side by side anyway.
+    """
+    seen = set() if seen is None else seen
+    if id(estimator) in seen or isinstance(estimator, str | bytes | int | float | type(None)):
+        return
+    seen.add(id(estimator))
+    if isinstance(estimator, list | tuple | dict):
+        for part in estimator.values() if isinstance(estimator, dict) else estimator:
+            _predict_in_one_thread(part, seen)
+    elif hasattr(estimator, "get_params") and not isinstance(estimator, type):
+        if getattr(estimator, "n_jobs", None) not in {None, 1}:
+            estimator.n_jobs = 1
+        for part in list(vars(estimator).values()):
+            _predict_in_one_thread(part, seen)
 
 
 def _fitted(vectorizer: Any) -> Any:

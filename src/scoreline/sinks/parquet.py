@@ -17,7 +17,7 @@ import polars as pl
 
 from scoreline import crashpoints, durable
 from scoreline.abc import Fence, Staging
-from scoreline.errors import LeaseLost, OutputForeign, StagingLost
+from scoreline.errors import LeaseLost, OutputForeign, StagingLost, StorageUnfit
 from scoreline.formats.parquet import provenance_in
 from scoreline.formats.parquet_join import join_parts
 from scoreline.provenance import Provenance
@@ -50,7 +50,13 @@ class ParquetSink:
         """See `scoreline.abc.Sink.begin`."""
         target = self.folder / slot.path
         self._require_own(target, slot.job, slot.partition)
-        durable.make_folder(target.parent)
+        try:
+            durable.make_folder(target.parent)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StorageUnfit(
+                f"{error.filename} is a file, and predictions go into the folder {target.parent}",
+                hint="move the file away, or let under= in the job name another folder",
+            ) from error
         # Only now, because where staging lies depends on folders that are there.
         staging = self._staging(slot) / work
         staging.mkdir(parents=True, exist_ok=True)
