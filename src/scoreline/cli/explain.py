@@ -26,7 +26,7 @@ def explain(job: str, key: str, partition: str | None, settings: tuple[str, ...]
 
     KEY is the row's id: <partition>_<file>-<row number in the input>, such as 2021-02_0-17, or the value of the id
     column that JOB declares. The row is read from the input again and predicted again by the pinned model. Where it was
-    not published, what became of it is told, and the command exits 1.
+    not published, what became of it is told; then, and where the model predicts something else now, it exits 1.
 
     \b
       scoreline explain job.py 2021-02_0-17
@@ -39,7 +39,8 @@ def explain(job: str, key: str, partition: str | None, settings: tuple[str, ...]
         show.print_json(found.to_dict())
     else:
         _print(found)
-    sys.exit(0 if found.fate in _MADE else 1)
+    differs = found.recheck is not None and found.recheck.equal is False
+    sys.exit(0 if found.fate in _MADE and not differs else 1)
 
 
 def _print(found: Explanation) -> None:
