@@ -37,8 +37,8 @@ class Field:
         name: its name in the input.
         dtype: its Polars type. Other types are accepted where every value survives: whole floats for integers, and so
             on; a value that does not is rejected as ``<name>:not <dtype>``.
-        low: smallest value that is allowed.
-        high: largest value that is allowed.
+        low: smallest value that is allowed, of the field's type; with a zone where the type has one.
+        high: largest value that is allowed, likewise.
         nullable: whether a value may be missing.
         one_of: the values that are allowed.
         nan: whether a float may be NaN, which no range and no list of values then rejects; infinite values never pass.
@@ -152,7 +152,12 @@ class Rule:
 
 
 def within_partition(column: str, *, warn: bool = False) -> Rule:
-    """The rule that a time lies in the partition's interval; naive times are taken in the job's data time zone."""
+    """The rule that a time lies in the partition's interval; naive times are taken in the job's data time zone.
+
+    Args:
+        column: an input column with date-times.
+        warn: count the rows that break it, and score them all the same.
+    """
     _require_name("column", column)
     return Rule(f"{column} within partition", None, warn, column)
 

@@ -64,37 +64,70 @@ class Feature:
 def category(name: str, column: str | None = None) -> Feature:
     """A column as text: whole numbers without a decimal point, booleans as True and False, text as it is.
 
-    Null stays null. A float column is accepted only where every value is a whole number.
+    Null stays null. Rows of a float column whose value is no whole number are rejected.
+
+    Args:
+        name: the feature's name.
+        column: the input column or derived value; by default the one of that name.
     """
     return Feature(name, "category", (column or name,))
 
 
 def cross(name: str, *columns: str, sep: str = "_") -> Feature:
-    """Several categories of one row as one text, such as ``"43_151"``; null when any of them is null."""
+    """Several categories of one row as one text, such as ``"43_151"``; null when any of them is null.
+
+    Args:
+        name: the feature's name.
+        columns: two or more input columns or derived values, each read as by `category`.
+        sep: between the texts.
+    """
     if len(columns) < 2:
         raise JobError(f"cross {name!r} needs two columns or more", hint="use category() for one column")
     return Feature(name, "cross", columns, (("sep", sep),))
 
 
 def number(name: str, column: str | None = None) -> Feature:
-    """A numeric column as it is. Text is refused: a number given as text is a category."""
+    """A numeric column as it is, a boolean one as 0 and 1. Text is refused: a number given as text is a category.
+
+    Args:
+        name: the feature's name.
+        column: the input column or derived value; by default the one of that name.
+    """
     return Feature(name, "number", (column or name,))
 
 
 def duration(name: str, start: str, end: str, *, unit: str = "minutes") -> Feature:
-    """``end - start`` of two time columns as a float, in seconds, minutes, hours or days."""
+    """``end - start`` of two time columns as a float, in seconds, minutes, hours or days.
+
+    Args:
+        name: the feature's name.
+        start: a date-time column.
+        end: a date-time column of the same time zone.
+        unit: ``seconds``, ``minutes``, ``hours`` or ``days``.
+    """
     if unit not in _SECONDS:
         raise JobError(f"{unit!r} is not a unit of duration {name!r}", hint=f"use one of {sorted(_SECONDS)}")
     return Feature(name, "duration", (start, end), (("unit", unit),))
 
 
 def ratio(name: str, numerator: str, denominator: str) -> Feature:
-    """``numerator / denominator`` as a float; null where the denominator is 0."""
+    """``numerator / denominator`` as a float; null where the denominator is 0.
+
+    Args:
+        name: the feature's name.
+        numerator: a numeric column.
+        denominator: a numeric column.
+    """
     return Feature(name, "ratio", (numerator, denominator))
 
 
 def expression(name: str, expr: pl.Expr) -> Feature:
-    """Any Polars expression over one row. Python functions are refused: they run row by row."""
+    """Any Polars expression over one row. Python functions are refused: they run row by row.
+
+    Args:
+        name: the feature's name.
+        expr: such as ``pl.col("km") * 1000``, over input columns and values derived before it.
+    """
     canonical(expr)
     return Feature(name, "expression", tuple(dict.fromkeys(expr.meta.root_names())), (), expr)
 

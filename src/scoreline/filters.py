@@ -41,7 +41,14 @@ class Filter:
 
 
 def between(column: str, low: float, high: float, *, name: str | None = None) -> Filter:
-    """Keeps rows whose ``column`` lies in ``low..high``, both included."""
+    """Keeps rows whose ``column`` lies in ``low..high``, both included.
+
+    Args:
+        column: an input column or derived value.
+        low: smallest value that is kept.
+        high: largest value that is kept.
+        name: the rule's name in counts and reports, by default the column's.
+    """
     if not low <= high:
         raise JobError(f"between {column!r}: {low} is above {high}", hint="give the lower bound first")
     return Filter(name or column, pl.col(column).is_between(low, high))

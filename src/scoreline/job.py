@@ -32,23 +32,25 @@ class Job:
     Args:
         name: letters, digits and ``. _ -``; with identity parameters it is the job's key in the ledger.
         partition: what one run scores: ``"month"``, ``"day"``, ``"2h"`` ... or ``"named"``.
-        source: the input files.
+        source: the input `Files`.
         model: path of the model, relative to the job file's folder, or ``runs:/<run id>/model`` or
             ``models:/name@alias`` in MLflow.
         features: what the model reads, by name, computed after the filters.
         output: the published columns, in order.
-        sinks: where predictions go.
+        sinks: where predictions go: `Files`, or a list of them that each get all predictions.
         contract: what an input row has to be (`Field`, `Rule`, `within_partition`); other rows are quarantined.
-        gates: what a publication must fulfil, else the run is refused.
+        gates: what a publication must fulfil, else the run is refused: `Gates`, with its defaults.
         derive: values computed before the filters, for filters, features and output columns.
         filters: rules for rows that are left out on purpose.
         row_id: an input column that identifies rows; by default rows are numbered.
         data_tz: time zone of month and day bounds.
         trust: folders, relative to the job file's, whose pickled models may be loaded; only their owner may be able
             to write to them.
-        start: the first partition that has to be scored, for `plan` and `backfill` without a range.
+        start: the first partition that has to be scored, such as ``"2021-01"``, for `plan` and `backfill` without a
+            range.
         target: the derived value or input column that the model learns to predict.
-        fit: makes an estimator of a frame with the features and the target, for `train`.
+        fit: ``fit(rows)`` -> a fitted estimator, for `train`; ``rows`` is a Polars frame with the features and the
+            target.
         experiment: of MLflow, where `train` logs; by default the job's name.
         simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`.
 

@@ -62,17 +62,34 @@ DType = pl.DataType | type[pl.DataType]
 
 
 def passthrough(name: str, dtype: DType, column: str | None = None) -> Column:
-    """An input column (or derived feature) as it is, under ``name``."""
+    """An input column (or derived feature) as it is, under ``name``.
+
+    Args:
+        name: the published name.
+        dtype: its Polars type; a row whose value is not exactly one of it is rejected.
+        column: the input column or derived feature; by default the one of that name.
+    """
     return Column(name, dtype, pl.col(column or name), as_read=True)  # type: ignore[arg-type]
 
 
 def computed(name: str, expr: pl.Expr, dtype: DType = pl.Float64) -> Column:
-    """An expression over input columns, derived features and earlier output columns."""
+    """An expression over input columns, derived features and earlier output columns.
+
+    Args:
+        name: the published name.
+        expr: such as ``pl.col("minutes") - pl.col("predicted_minutes")``.
+        dtype: its Polars type; a row whose value is not exactly one of it is rejected.
+    """
     return Column(name, dtype, expr)  # type: ignore[arg-type]
 
 
 def prediction(name: str = "prediction", dtype: DType = pl.Float64) -> Column:
-    """What the model predicts."""
+    """What the model predicts.
+
+    Args:
+        name: the published name.
+        dtype: its Polars type; a row whose value is not exactly one of it is rejected.
+    """
     return Column(name, dtype, pl.col(PREDICTION))  # type: ignore[arg-type]
 
 

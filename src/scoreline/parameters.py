@@ -16,7 +16,11 @@ from scoreline.partition import SLUG
 
 
 class Identity:
-    """Marks a parameter that makes another job of it: ``taxi_type: Annotated[str, Identity] = "green"``."""
+    """Marks a parameter that makes another job of it: ``taxi_type: Annotated[str, Identity] = "green"``.
+
+    A job file may define ``job`` as a function with keyword parameters; ``--set taxi_type=yellow`` fills them. Each
+    value of a marked parameter has its own history in the ledger, and is a field of path templates: ``{taxi_type}``.
+    """
 
 
 _URI = re.compile(r"[a-z][a-z0-9+]+:/")
