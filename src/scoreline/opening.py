@@ -28,6 +28,7 @@ from scoreline.record import (
     FAILED,
     PREPARED,
     PUBLISHED,
+    REFUSED,
     Claim,
     Holder,
     Lease,
@@ -87,7 +88,7 @@ class Verdict:
     """What `why_due` says of a partition.
 
     Attributes:
-        state: missing, input changed, output gone, forced, stale or current.
+        state: missing, input changed, output gone, forced, failed, stale or current.
         reason: why it is due, or why it is not.
         due: whether it is.
         slot: the last publication into its slot.
@@ -150,6 +151,9 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
     changed = _changed(assembly, found, last)
     if wish.force:
         return Verdict(FORCED, FORCED, due=True, slot=slot, last=last)
+    failed = failed_since(assembly, last)
+    if failed is not None:
+        return Verdict(FAILED, f"the last attempt failed: {said_by(failed)}", due=True, slot=slot, last=last)
     if changed:
         reason = changed if wish.stale else f"stale ({changed}); --stale scores it again"
         return Verdict(STALE, reason, due=wish.stale, slot=slot, last=last)
@@ -164,6 +168,17 @@ def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRe
     if gone is not None:
         return OUTPUT_GONE, gone
     return (INPUT_CHANGED, INPUT_CHANGED) if last.facts["fingerprint"] != found.fingerprint else None
+
+
+def failed_since(assembly: Assembly, published: RunRecord) -> RunRecord | None:
+    """The failure that a publication was followed by, whatever job or model failed.
+
+    Attempts that were cancelled or killed afterwards do not make it good; only another outcome does.
+    """
+    for run in assembly.ledger.runs(published.job, published.partition, limit=_RECENT):
+        if run.state in {PUBLISHED, REFUSED} or (run.state == FAILED and not lacked_input(run)):
+            return run if run.state == FAILED and run.token > published.token else None
+    return None
 
 
 def _of_another_model(assembly: Assembly, found: Survey) -> RunRecord | None:
@@ -199,6 +214,17 @@ def last_telling(ledger: Ledger, job: str, slug: str) -> RunRecord | None:
 def is_quiet(run: RunRecord) -> bool:
     """Whether a run came to nothing without an error (overtaken, or taken over): it says nothing where others do."""
     return run.state == ABANDONED or (run.state == CANCELLED and "error" not in run.facts)
+
+
+def lacked_input(run: RunRecord) -> bool:
+    """Whether its input was not there: no failure of what is published, which stays true of the input it had."""
+    return run.state == FAILED and (run.facts.get("error") or {}).get("type") == InputMissing.__name__
+
+
+def said_by(run: RunRecord) -> str:
+    """The first line of the error that stopped a run."""
+    message = str((run.facts.get("error") or {}).get("message") or "without a word")
+    return message.splitlines()[0]
 
 
 def living(holder: Holder | None) -> bool:

@@ -25,9 +25,12 @@ from scoreline.opening import (
     Survey,
     Verdict,
     Wish,
+    failed_since,
+    lacked_input,
     last_published,
     last_telling,
     living,
+    said_by,
     survey,
     why_due,
 )
@@ -186,7 +189,7 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
     try:
         found = survey(assembly, partition)
     except InputMissing as error:
-        return _without_input(seen, error, wish)
+        return _without_input(assembly, seen, error, wish)
     except (ScorelineError, OSError) as error:
         told = storage_failed(error) if isinstance(error, OSError) else error
         return replace(seen, state=DAMAGED, reason=told.message, due=True)
@@ -194,8 +197,8 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
     return _by_last_run(assembly, seen, found, why_due(assembly, found, wish), wish)
 
 
-def _without_input(seen: Planned, error: InputMissing, wish: Wish) -> Planned:
-    if seen.published is None or wish.force:
+def _without_input(assembly: Assembly, seen: Planned, error: InputMissing, wish: Wish) -> Planned:
+    if seen.published is None or wish.force or failed_since(assembly, seen.published) is not None:
         return replace(seen, state=NO_INPUT, reason=error.message)
     # What was published stays true of the input that it was made of; many sources put away what was scored.
     return replace(seen, reason=f"published by run {seen.published.run_id}; its input is not there any more")
@@ -205,7 +208,7 @@ def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, verdict: Verd
     """What the last attempt adds to a verdict that looks at publications only."""
     last = seen.last
     seen = replace(seen, state=verdict.state, reason=verdict.reason, due=verdict.due)
-    if not verdict.due or last is None or wish.force:
+    if not verdict.due or verdict.state == FAILED or last is None or wish.force:
         return seen
     if last.state == REFUSED and _same(assembly, last, found):
         refusals = assembly.job.gates.refusals(Counts(**last.facts["counts"]))
@@ -213,10 +216,8 @@ def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, verdict: Verd
             reason = f"run {last.run_id} was refused: {'; '.join(refusals)}; the same rows would be refused again"
             return replace(seen, state=REFUSED, reason=reason, due=False)
         return replace(seen, state=REFUSED, reason=f"run {last.run_id} was refused; the gates let it pass now")
-    error = last.facts.get("error") or {}
-    if last.state == FAILED and error.get("type") != InputMissing.__name__:
-        said = str(error.get("message", "without a word")).splitlines()[0]
-        return replace(seen, state=FAILED, reason=f"{verdict.reason}; the last attempt failed: {said}")
+    if last.state == FAILED and not lacked_input(last):
+        return replace(seen, state=FAILED, reason=f"{verdict.reason}; the last attempt failed: {said_by(last)}")
     return seen
 
 

@@ -179,3 +179,25 @@ def test_a_refused_run_tells_why_where_the_rows_are_and_both_ways_on(cli, year):
     done = pasted(re.search(r"scoreline release .*", row["next"])[0], year.root.parent)
     assert done.returncode == 0, done.stderr
     assert [row["state"] for row in cli.json("status", year.file)] == ["published"]
+
+
+def test_the_command_that_status_gives_for_a_failure_after_a_publication_ends_it(cli, year):
+    cli("run", year.file, "2021-06")
+    year.declare('number("right")', 'number("wright")')
+    cli.refuses("run", year.file, "2021-06", "--force")
+    year.declare('number("wright")', 'number("right")')
+    [row] = cli.json("status", year.file)
+    assert row["state"] == "failed"
+    done = pasted(re.search(r"Then: (scoreline run .*)", row["next"])[1], year.root.parent)
+    assert done.returncode == 0, done.stderr
+    [row] = cli.json("status", year.file)
+    assert (row["state"], row["next"]) == ("published", "")
+    assert row["reason"].startswith("the last attempt failed: ")
+
+
+def test_what_is_published_stays_so_when_its_input_was_put_away(cli, year):
+    cli("run", year.file, "2021-06")
+    year.input("2021-06").unlink()
+    cli.refuses("run", year.file, "2021-06", code=75)
+    assert [row["state"] for row in cli.json("status", year.file)] == ["published"]
+    assert len(cli.json("status", year.file, "--all")) == 2

@@ -8,7 +8,7 @@ import scoreline
 from scoreline import Files
 from scoreline.assemble import Choices, assemble
 from scoreline.config import load
-from scoreline.errors import ModelMissing, UsageError
+from scoreline.errors import InputMissing, ModelMissing, UsageError
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.planning import PinnedModels, partitions_of, pinned, plan
 from scoreline.record import Lease
@@ -123,6 +123,60 @@ def test_input_that_came_after_an_attempt_is_no_failure(year):
     year.backfill("2021-01")
     year.input("2021-01").write_bytes(whole)
     assert of(year).state == "missing"
+
+
+@pytest.fixture
+def misspelt(january):
+    """January, published, and then failed by a job with a misspelt column, which was mended."""
+    january.declare('number("right")', 'number("wright")')
+    assert january.backfill("2021-01", force=True).exit_code == 1
+    january.declare('number("wright")', 'number("right")')
+    return january
+
+
+def test_what_is_published_is_due_when_a_later_attempt_failed(misspelt):
+    found = of(misspelt)
+    assert (found.state, found.due) == ("failed", True)
+    assert found.reason.startswith("the last attempt failed: ")
+    assert "wright" in found.reason
+
+
+def test_a_failed_attempt_makes_what_is_stale_due(misspelt):
+    misspelt.keep(Doubled())
+    assert (of(misspelt).state, of(misspelt).due) == ("failed", True)
+
+
+def test_the_run_after_a_failed_attempt_makes_it_current(misspelt):
+    assert scoreline.run(misspelt.file, "2021-01", wait=False).state == "published"
+    assert scoreline.run(misspelt.file, "2021-01", wait=False).state == "current"
+    assert of(misspelt).state == "current"
+
+
+@pytest.mark.parametrize("state", ["cancelled", "abandoned", "running"])
+def test_an_attempt_that_came_to_nothing_does_not_hide_the_failure_before_it(misspelt, state):
+    ledger = misspelt.ledger()
+    claimed = ledger.claim(new_run("late", "sums", "2021-01"), tiny_lease()).handle
+    ledger.renew(claimed, Lease(0.0, None)) if state == "running" else ledger.record(claimed, state)
+    assert (of(misspelt).state, of(misspelt).due) == ("failed", True)
+
+
+def test_a_cancelled_attempt_alone_makes_nothing_due(january):
+    ledger = january.ledger()
+    ledger.record(ledger.claim(new_run("late", "sums", "2021-01"), tiny_lease()).handle, "cancelled")
+    assert (of(january).state, of(january).due) == ("current", False)
+
+
+def test_input_that_was_away_for_one_attempt_makes_nothing_due(january):
+    january.input("2021-01").rename(january.root / "away")
+    with pytest.raises(InputMissing):
+        scoreline.run(january.file, "2021-01", wait=False)
+    (january.root / "away").rename(january.input("2021-01"))
+    assert (of(january).state, of(january).due) == ("current", False)
+
+
+def test_a_failure_whose_input_was_put_away_waits_for_it(misspelt):
+    misspelt.input("2021-01").unlink()
+    assert (of(misspelt).state, of(misspelt).due) == ("no input", False)
 
 
 @pytest.fixture

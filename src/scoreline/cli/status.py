@@ -65,14 +65,20 @@ def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]
 
 
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
-    from scoreline.opening import is_quiet
+    from scoreline.opening import is_quiet, lacked_input
+
+    published = {(run.job, run.partition) for run in runs if run.state == "published"}
+
+    def says_little(run: RunRecord) -> bool:
+        # As plan sees it: what is published stays so when its input was put away.
+        return is_quiet(run) or (lacked_input(run) and (run.job, run.partition) in published)
 
     newest: dict[tuple[str, str], RunRecord] = {}
     # By token, because a refused run that was released came after runs that are younger.
     by_token = sorted(runs, key=lambda run: -run.token)
     for telling in (True, False):
         for run in by_token:
-            if is_quiet(run) is not telling:
+            if says_little(run) is not telling:
                 newest.setdefault((run.job, run.partition), run)
     return [newest[key] for key in sorted(newest)]
 
