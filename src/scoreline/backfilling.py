@@ -311,7 +311,9 @@ def _with_facts(outcome: Outcome, run: RunRecord) -> Outcome:
     facts = run.facts
     counts = Counts(**facts["counts"]) if facts.get("counts") else None
     quarantine = (facts.get("quarantine") or {}).get("path")
-    return replace(outcome, counts=counts, refusals=tuple(facts.get("refusals", ())), quarantine=quarantine)
+    # A run that was refused and then released keeps the refusals in its facts; they are no news of what is published.
+    refusals = tuple(facts.get("refusals", ())) if outcome.outcome == REFUSED else ()
+    return replace(outcome, counts=counts, refusals=refusals, quarantine=quarantine)
 
 
 def _sentence(outcome: Outcome) -> str:

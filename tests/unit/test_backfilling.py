@@ -17,6 +17,7 @@ from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted, UsageEr
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.outcome import BackfillReport, Outcome
+from scoreline.releasing import release
 from scoreline.testing.builders import RowSum, new_run, tiny_lease
 
 DAMAGED, MISSING, OVER = BAD_MONTHS
@@ -201,6 +202,16 @@ def test_stale_months_are_shown_and_scored_only_when_asked(year):
     scored = year.backfill("2021-01..2021-04", stale=True)
     assert scored.totals == {"published": 3, "current": 1}
     assert year.reasons("2021-01") == ["missing", "model changed"]
+
+
+def test_a_stale_month_that_was_released_says_why_it_is_stale(year):
+    year.feed("2021-01", bad=50)
+    year.backfill("2021-01")
+    release(assemble(load(year.file), Choices()), runs(year)[0])
+    year.keep(Doubled())
+    [left] = year.backfill("2021-01").outcomes
+    assert (left.outcome, left.refusals) == ("stale", ())
+    assert "model changed" in left.reason
 
 
 def test_force_scores_everything_again(year):
