@@ -125,7 +125,8 @@ def plan(
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
-    return plan_core(assembly, partitions_of(assembly, partitions), Wish(force=force, stale=stale))
+    chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
+    return plan_core(assembly, chosen, wish, open_ended=partitions is None)
 
 
 def backfill(
@@ -179,8 +180,8 @@ def backfill(
     choices = Choices(engine, share, force, ledger, observers, limits(wait=wait), accept_version)
     assembly = assemble(loaded, choices)
     watching = [one for one in observers if isinstance(one, Spectator)]
-    chosen = partitions_of(assembly, partitions)
-    return backfill_core(assembly, chosen, Wish(force=force, stale=stale), at_once=at_once, spectators=watching)
+    chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
+    return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=partitions is None)
 
 
 def read(

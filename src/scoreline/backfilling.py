@@ -78,6 +78,7 @@ def backfill(
     *,
     at_once: int = 1,
     spectators: Sequence[Spectator] = (),
+    open_ended: bool = False,
 ) -> BackfillReport:
     """Scores what is due of these partitions.
 
@@ -87,6 +88,7 @@ def backfill(
         wish: force, stale.
         at_once: runs at the same time, on threads of this process.
         spectators: hear of it.
+        open_ended: see `scoreline.planning.plan`.
 
     Returns:
         An outcome for every partition. A cancelled backfill reports too, with the rest as not run.
@@ -96,7 +98,7 @@ def backfill(
     """
     began = time.monotonic()
     assembly = pinned(assembly)
-    planned = plan(assembly, partitions, wish)
+    planned = plan(assembly, partitions, wish, open_ended=open_ended)
     version = assembly.models.resolve(str(assembly.job.model))
     if any(one.due and one.state not in {PREPARED, DAMAGED} for one in planned):
         # What is wrong with the model is wrong for every partition: it is said once, before anything runs.
@@ -108,7 +110,8 @@ def backfill(
     outcomes = tuple(done.get(one.partition.slug) or _untried(one) for one in planned)
     about = {"uri": version.uri, "digest": version.digest, "version": version.version}
     seconds = round(time.monotonic() - began, 4)
-    return BackfillReport(assembly.job.key, outcomes, seconds, about, crew.cancelled, tuple(assembly.invocation))
+    later = tuple(partition.slug for one in planned for partition in one.later)
+    return BackfillReport(assembly.job.key, outcomes, seconds, about, crew.cancelled, tuple(assembly.invocation), later)
 
 
 @dataclass

@@ -58,6 +58,7 @@ class BackfillReport:
         model: uri, digest and version that all runs were pinned to.
         cancelled: whether a signal ended it before it was through.
         invocation: options that made the job, to be repeated in advice.
+        later: slugs after the last outcome without input either, which nobody named and which were not tried.
     """
 
     job: str
@@ -66,6 +67,7 @@ class BackfillReport:
     model: dict[str, str]
     cancelled: bool = False
     invocation: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -69,6 +69,7 @@ class Planned:
         rows: of its input by the files' own count, None when there is no input that can be read.
         last: the last run that says something of it.
         published: the run whose content stands published.
+        later: partitions after it that have no input either, and that an open-ended plan leaves out.
     """
 
     partition: Partition
@@ -78,6 +79,7 @@ class Planned:
     rows: int | None = None
     last: RunRecord | None = None
     published: RunRecord | None = None
+    later: tuple[Partition, ...] = ()
 
     @property
     def tried(self) -> bool:
@@ -154,8 +156,21 @@ def partitions_of(assembly: Assembly, chosen: str | None) -> list[Partition]:
     return grid.span(first, last) if first is not None and _start(first) <= _start(last) else []
 
 
-def plan(assembly: Assembly, partitions: Sequence[Partition], wish: Wish = Wish()) -> list[Planned]:  # noqa: B008 - frozen
+def plan(
+    assembly: Assembly,
+    partitions: Sequence[Partition],
+    wish: Wish = Wish(),  # noqa: B008 - frozen
+    *,
+    open_ended: bool = False,
+) -> list[Planned]:
     """Looks at each partition: its state, whether it is due, and why.
+
+    Args:
+        assembly: of the job.
+        partitions: in order.
+        wish: force, stale.
+        open_ended: nobody named the last one: of those without input at the end only the first, which is the next that
+            is expected, is in the plan, and has the others in its ``later``.
 
     Raises:
         ModelMissing: the model is not there.
@@ -163,7 +178,16 @@ def plan(assembly: Assembly, partitions: Sequence[Partition], wish: Wish = Wish(
     require_sound(assembly.job)
     assembly = pinned(assembly)
     assembly.models.resolve(str(assembly.job.model))
-    return [_planned(assembly, partition, wish) for partition in partitions]
+    planned = [_planned(assembly, partition, wish) for partition in partitions]
+    return _without_later(planned) if open_ended else planned
+
+
+def _without_later(planned: list[Planned]) -> list[Planned]:
+    kept = len(planned)
+    while kept and planned[kept - 1].state == NO_INPUT:
+        kept -= 1
+    rest = planned[kept:]
+    return [*planned[:kept], *(replace(one, later=tuple(late.partition for late in rest[1:])) for one in rest[:1])]
 
 
 def _first(assembly: Assembly) -> Partition | None:

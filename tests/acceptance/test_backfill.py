@@ -221,3 +221,18 @@ def test_a_terminal_gets_lines_and_a_bar_that_goes_away(year):
     assert "3/3 2021-03: published" in seen
     assert "\x1b[" in seen
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
+
+
+def test_without_a_range_months_after_the_data_are_one_line_and_are_not_tried(year, cli):
+    year.input("2021-06").unlink()
+    plan = cli("plan", year.file).stdout
+    assert list(rows_of(plan)) == [*MONTHS, "2022-01"]
+    assert re.search(r"^and \d+ later ones up to \d{4}-\d{2}, without input$", plan, re.MULTILINE)
+    assert len(cli.json("plan", year.file)) == 13
+    told = cli("backfill", year.file, code=75).stdout
+    assert "2022-02" not in told
+    assert [month for month in ("2021-06", "2022-01", "2022-02") if year.states(month)] == ["2021-06", "2022-01"]
+
+
+def test_a_range_that_was_named_is_shown_whole(year, cli):
+    assert len(cli.json("plan", year.file, "2021-12..2022-03")) == 4

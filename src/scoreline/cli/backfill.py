@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scoreline.cli import options
-from scoreline.cli.plan import print_plan
+from scoreline.cli.plan import print_later, print_plan
 
 if TYPE_CHECKING:
     from scoreline.outcome import BackfillReport, Outcome
@@ -101,6 +101,7 @@ def _print(report: BackfillReport, job: str, command: str) -> None:
         return
     columns = ("partition", "outcome", "rows in", "scored", "filtered", "quarantined", "seconds", "why")
     show.print_table(columns, [_row(one) for one in report.outcomes])
+    print_later(report.later)
     counts, totals = report.counts, ", ".join(f"{count} {outcome}" for outcome, count in report.totals.items())
     click.echo(f"\n{report.job}: {totals}, {report.seconds:.1f} s")
     if counts.rows_in:

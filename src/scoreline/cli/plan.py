@@ -69,8 +69,15 @@ def print_plan(planned: Sequence[Planned], command: str) -> None:
         for one in planned
     ]
     show.print_table(("partition", "state", "due", "rows", "why"), rows)
+    print_later([partition.slug for partition in planned[-1].later])
     states = ", ".join(f"{count} {state}" for state, count in Counter(one.state for one in planned).items())
     due = sum(one.due for one in planned)
     click.echo(f"\n{due} of {len(planned)} due ({states})")
     if due:
         click.echo(f"Next: {command}")
+
+
+def print_later(slugs: Sequence[str]) -> None:
+    """Says which partitions at the end were left out, as they have no input either."""
+    if slugs:
+        click.echo(f"and {len(slugs)} later {'one' if len(slugs) == 1 else 'ones'} up to {slugs[-1]}, without input")
