@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Failures of a shipped suite show their values, as those of a test do. Here, before any test module imports it.
+pytest.register_assert_rewrite("scoreline.testing")
+
 # A loaded machine must not turn a property test into a stopwatch; pytest-timeout catches what hangs.
 settings.register_profile("scoreline", deadline=None)
 settings.load_profile("scoreline")
