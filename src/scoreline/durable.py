@@ -27,6 +27,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def is_intact(path: Path, size: int, sha256: str) -> bool:
+    """Whether a file is there with this size and hash."""
+    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+
+
 def sync_file(handle: BinaryIO) -> None:
     """Brings a written file to stable storage."""
     handle.flush()

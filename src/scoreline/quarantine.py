@@ -21,7 +21,6 @@ from scoreline.errors import FilesDamaged, InputMissing, StagingLost
 from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
 from scoreline.rejects import REASONS
 from scoreline.report import Receipt
-from scoreline.score import is_intact
 
 _HISTORY = 10_000
 
@@ -67,7 +66,7 @@ def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[
     path = file_of(home, handle.job, handle.partition, handle.run_id)
     durable.make_folder(path.parent)
     for receipt in receipts:
-        if not is_intact(receipt):
+        if not durable.is_intact(Path(receipt.path), receipt.size, receipt.sha256):
             raise StagingLost(
                 f"rejected rows are gone, or not as they were written: {receipt.path}",
                 hint="run the same command again",

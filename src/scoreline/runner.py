@@ -45,7 +45,7 @@ from scoreline.record import (
     RunRecord,
 )
 from scoreline.report import Counts, RunReport, SplitReport
-from scoreline.score import ScoreSplit
+from scoreline.score_split import ScoreSplit
 from scoreline.splits import Split
 from scoreline.vetting import vet
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of

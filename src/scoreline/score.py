@@ -1,7 +1,6 @@
-"""Scoring a split: read -> contract -> filters -> features -> predict -> shape -> write, one unit at a time.
+"""Scoring rows: contract -> derive -> filters -> features -> predict -> shape, one unit at a time.
 
-`ScoreSplit` is all that a worker needs; it pickles, and only a small report comes back. It must not know the ledger,
-the engine, or which partition comes next.
+Training and explaining take the same steps. It must not know where rows come from, or where they go.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
-from scoreline import crashpoints, durable
-from scoreline.abc import Model, ModelFile, Predictions, Sink, Source, Staging
+from scoreline.abc import Model, Predictions
 from scoreline.contract import Part, judge
 from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid
 from scoreline.expressions import nan_as_null
@@ -26,7 +23,7 @@ from scoreline.job import Job
 from scoreline.output import MODEL_VERSION, PARTITION, PREDICTION, ROW_ID, RUN_ID, SCORED_AT, UTC_INSTANT, shape
 from scoreline.partition import Partition
 from scoreline.rejects import ROW, Rejects
-from scoreline.report import Counts, Receipt, SplitReport
+from scoreline.report import Counts
 from scoreline.splits import Split
 from scoreline.suspects import refused
 
@@ -48,102 +45,6 @@ class Constants:
     run_id: str
     model_version: str
     scored_at: datetime
-
-
-@dataclass(frozen=True)
-class ScoreSplit:
-    """Scores one split; the same object serves all splits of a run.
-
-    Attributes:
-        job: the declaration.
-        source: reads the split.
-        sinks: write its parts.
-        stagings: one for each sink.
-        model: the pinned model.
-        accelerate: whether parity was shown for the accelerated form.
-        constants: of the run.
-        receipts: folder where the split's report is kept, for a later attempt at the same work.
-    """
-
-    job: Job
-    source: Source
-    sinks: tuple[Sink, ...]
-    stagings: tuple[Staging, ...]
-    model: ModelFile
-    accelerate: bool
-    constants: Constants
-    receipts: Path
-
-    @property
-    def releases_interpreter(self) -> bool:
-        """True when nearly all work runs outside Python's interpreter lock, so that threads are enough."""
-        return self.accelerate
-
-    def __call__(self, split: Split) -> SplitReport:
-        """Scores the split, or finds that an earlier attempt already did."""
-        kept = self._kept(split)
-        if kept is not None:
-            return kept
-        model = self._load()
-        counts, receipts, rejected, spent = Counts(), [], [], Counter[str]()
-        started = time.perf_counter()
-        for number, batch in enumerate(self.source.read(split, self.job.input_columns)):
-            spent["read"] += time.perf_counter() - started  # type: ignore[assignment]
-            scored = score_rows(self.job, model, batch.frame, self.constants, split, batch.first_row, spent)
-            counts += scored.counts
-            started = time.perf_counter()
-            key = f"{split.index:06d}-{number:06d}"
-            if scored.frame.height:
-                receipts += self._write(key, scored.frame)
-            if scored.rejected.height:
-                rejected.append(self._set_aside(key, scored.rejected))
-            spent["write"] += time.perf_counter() - started  # type: ignore[assignment]
-            started = time.perf_counter()
-        counts.require_conserved(split.rows, f"split {split.index} of {split.file.path}")
-        report = SplitReport(split.index, counts, tuple(receipts), dict(spent), tuple(rejected))
-        # The plan made the folder; if it is gone, so is the lease, and nothing may be left behind here.
-        form = {"split": split.to_dict(), "report": report.to_dict()}
-        durable.write_json(self._receipt_path(split), form, parents=False)
-        crashpoints.reach("split.receipt_written")
-        return report
-
-    def _write(self, key: str, frame: pl.DataFrame) -> list[Receipt]:
-        written = [sink.write(staging, key, frame) for sink, staging in zip(self.sinks, self.stagings, strict=True)]
-        crashpoints.reach("split.part_written")
-        return written
-
-    def _set_aside(self, key: str, rejected: pl.DataFrame) -> Receipt:
-        path = self.receipts / f"rejected-{key}.part"
-        with durable.written(path, durable=False) as handle:
-            rejected.write_parquet(handle)
-        return Receipt(-1, str(path), rejected.height, path.stat().st_size, durable.sha256_of(path))
-
-    def _load(self) -> Model:
-        model = self.model.load([feature.name for feature in self.job.features])
-        if not self.accelerate:
-            return model
-        accelerated = model.accelerated()
-        if accelerated is None:
-            raise ModelInvalid("the accelerated form that was checked cannot be made here")
-        return accelerated
-
-    def _receipt_path(self, split: Split) -> Path:
-        return self.receipts / f"split-{split.index:06d}.json"
-
-    def _kept(self, split: Split) -> SplitReport | None:
-        form = durable.read_json(self._receipt_path(split))
-        # A plan that was lost may have been cut anew: the receipt counts only for the same rows.
-        if form is None or Split.from_dict(form["split"]) != split:
-            return None
-        report = SplitReport.from_dict(form["report"] | {"resumed": True})
-        intact = all(is_intact(receipt) for receipt in (*report.receipts, *report.quarantine))
-        return report if intact else None
-
-
-def is_intact(receipt: Receipt) -> bool:
-    """Whether a part is still what its receipt says, every byte of it."""
-    path = Path(receipt.path)
-    return path.is_file() and path.stat().st_size == receipt.size and durable.sha256_of(path) == receipt.sha256
 
 
 @dataclass(frozen=True, slots=True)

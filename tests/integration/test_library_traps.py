@@ -14,7 +14,7 @@ from tests.integration.place import require_close
 from tests.integration.tiny import SLUG, Tiny
 
 from scoreline import Files, category, number, passthrough, prediction, row_id
-from scoreline.score import ScoreSplit
+from scoreline.score_split import ScoreSplit
 
 NAN, INF = float("nan"), float("inf")
 

@@ -15,7 +15,7 @@ from scoreline.errors import ConservationBroken, ModelInvalid
 from scoreline.partition import Grid
 from scoreline.rejects import REASONS, ROW
 from scoreline.report import Counts
-from scoreline.score import ScoreSplit
+from scoreline.score_split import ScoreSplit
 from scoreline.sinks.parquet import ParquetSink
 from scoreline.slot import Slot
 from scoreline.sources.parquet import ParquetSource

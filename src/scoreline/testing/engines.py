@@ -45,7 +45,7 @@ class Task:
     Attributes:
         folder: for marks.
         action: what to do; it pickles by name.
-        releases_interpreter: as `scoreline.score.ScoreSplit` has it, for engines that choose by it.
+        releases_interpreter: as `scoreline.score_split.ScoreSplit` has it, for engines that choose by it.
     """
 
     folder: Path
