@@ -80,15 +80,20 @@ def test_a_split_that_was_scored_is_found_again(place):
     assert again == replace(first, resumed=True)
 
 
+def harmed(path, harm):
+    """One bit turned, one byte cut off, or no file at all."""
+    content = path.read_bytes()
+    path.unlink()
+    if harm != "gone":
+        path.write_bytes(content[:-1] + (bytes([content[-1] ^ 1]) if harm == "flipped" else b""))
+
+
 @pytest.mark.parametrize("harm", ["flipped", "shorter", "gone"])
 def test_a_split_whose_part_was_harmed_is_scored_again(place, harm):
     task, only = place
     path = Path(task(only).receipts[0].path)
     content = path.read_bytes()
-    if harm == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if harm == "flipped" else content[:-1])
+    harmed(path, harm)
     report = task(only)
     assert not report.resumed
     assert path.read_bytes() == content
@@ -242,10 +247,7 @@ def test_a_split_whose_rejected_rows_were_harmed_is_scored_again(strict, harm):
     task, only = strict
     path = Path(task(only).quarantine[0].path)
     content = path.read_bytes()
-    if harm == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if harm == "flipped" else content[:-1])
+    harmed(path, harm)
     report = task(only)
     assert not report.resumed
     assert path.read_bytes() == content
