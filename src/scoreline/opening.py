@@ -207,13 +207,13 @@ def _changed(assembly: Assembly, found: Survey, last: RunRecord) -> str:
 
 
 def last_telling(ledger: Ledger, job: str, slug: str) -> RunRecord | None:
-    """The newest run of a partition that came to something: published, refused, failed, cancelled, or going on."""
+    """The newest run of a partition that came to something: published, refused, failed, or going on."""
     return next((run for run in ledger.runs(job, slug, limit=_RECENT) if not is_quiet(run)), None)
 
 
 def is_quiet(run: RunRecord) -> bool:
-    """Whether a run came to nothing without an error (overtaken, or taken over): it says nothing where others do."""
-    return run.state == ABANDONED or (run.state == CANCELLED and "error" not in run.facts)
+    """Whether a run came to nothing (cancelled, overtaken, or taken over): it says nothing where others do."""
+    return run.state in {ABANDONED, CANCELLED}
 
 
 def lacked_input(run: RunRecord) -> bool:
