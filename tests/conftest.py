@@ -15,16 +15,38 @@ settings.load_profile("scoreline")
 
 HERE = pytest.StashKey[Path]()
 REQUIRED = pytest.StashKey[bool]()
-COUNTS = pytest.StashKey[dict[str, int]]()
+
+
+class Tally:
+    """Counts real-data tests by their reports, which reach the controlling process also where workers ran them."""
+
+    def __init__(self):
+        self.ran = self.skipped = 0
+
+    def pytest_runtest_logreport(self, report):
+        if "real_data" in report.keywords:
+            self.skipped += report.skipped and not hasattr(report, "wasxfail")
+            self.ran += report.when == "call" and not report.skipped
+
+
+TALLY = pytest.StashKey[Tally]()
 
 
 def pytest_configure(config):
-    config.stash[HERE] = Path(os.environ.get("SCORELINE_REAL_DATA") or config.rootpath / "../shared/data")
+    # A worker of pytest-xdist is told by its controller, which has cleaned the environment by then.
+    told = getattr(config, "workerinput", {}).get("real_data") or os.environ.get("SCORELINE_REAL_DATA")
+    config.stash[HERE] = Path(told or config.rootpath / "../shared/data")
     config.stash[REQUIRED] = os.environ.get("SCORELINE_REQUIRE_REAL_DATA") == "1"
-    config.stash[COUNTS] = {"ran": 0, "skipped": 0}
+    config.stash[TALLY] = Tally()
+    config.pluginmanager.register(config.stash[TALLY])
     # No setting of the developer's shell reaches a test, nor a process that a test starts.
     for name in [name for name in os.environ if name.startswith("SCORELINE_")]:
         del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["real_data"] = str(node.config.stash[HERE])
 
 
 @pytest.fixture(scope="session")
@@ -45,16 +67,6 @@ def pytest_collection_modifyitems(items):
             item.fixturenames.insert(0, "real_data")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    if item.get_closest_marker("real_data"):
-        counts = item.config.stash[COUNTS]
-        counts["skipped"] += report.skipped and not hasattr(report, "wasxfail")
-        counts["ran"] += report.when == "call" and not report.skipped
-    return report
-
-
 def pytest_sessionfinish(session, exitstatus):
     if exitstatus == pytest.ExitCode.OK and _missed(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -64,15 +76,17 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_terminal_summary(terminalreporter, config):
     result = yield
     found = "data found" if config.stash[HERE].is_dir() else "no data"
-    ran, skipped = config.stash[COUNTS].values()
-    terminalreporter.write_line(f"real-data tests: {ran} ran, {skipped} skipped ({found} at {_shown(config)})")
+    tally = config.stash[TALLY]
+    terminalreporter.write_line(
+        f"real-data tests: {tally.ran} ran, {tally.skipped} skipped ({found} at {_shown(config)})"
+    )
     if _missed(config):
         terminalreporter.write_line("failed: with the data here, no test that needs it may be skipped", red=True)
     return result
 
 
 def _missed(config):
-    return config.stash[REQUIRED] and config.stash[HERE].is_dir() and config.stash[COUNTS]["skipped"] > 0
+    return config.stash[REQUIRED] and config.stash[HERE].is_dir() and config.stash[TALLY].skipped > 0
 
 
 def _shown(config):

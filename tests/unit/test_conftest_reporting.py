@@ -80,3 +80,10 @@ def test_no_setting_of_the_shell_reaches_a_test(run, monkeypatch):
     monkeypatch.setenv("SCORELINE_HOME", "elsewhere")
     run("import os\ndef test_it(): assert 'SCORELINE_HOME' not in os.environ").assert_outcomes(passed=1)
     assert not [name for name in os.environ if name.startswith("SCORELINE_")]
+
+
+@pytest.mark.parametrize(("test", "ran", "ending"), [(A_TEST, 1, 0), (A_SKIPPED_TEST, 0, 1)])
+def test_what_workers_ran_counts_and_fails_alike(run, data, test, ran, ending):
+    result = run(test, "-n", "1", require=True)
+    assert result.ret == ending
+    result.stdout.fnmatch_lines([f"real-data tests: {ran} ran, {1 - ran} skipped (data found at data)"])
