@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scoreline.api import backfill, explain, plan, read, run, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
-    from scoreline.files import Files
+    from scoreline.files import Csv, Files
     from scoreline.filters import Filter, between
     from scoreline.gates import Gates
     from scoreline.job import Job
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scoreline.parameters import Identity
 
 _HOME = {
+    "Csv": "files",
     "Field": "contract",
     "Files": "files",
     "Filter": "filters",
@@ -64,6 +65,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Csv",
     "Field",
     "Files",
     "Filter",

@@ -5,14 +5,53 @@ The same declaration serves sources and sinks; an adapter does the work. It must
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from scoreline.errors import UsageError
 from scoreline.template import Template
 
-SUFFIXES = {".parquet": "parquet"}
+SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+COMPRESSED = ".gz"
+"""A text format may be compressed: its suffix then follows the format's own, as in ``.csv.gz``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """How a CSV file is written, where it is not as RFC 4180 has it.
+
+    Args:
+        separator: one character between fields.
+        header: whether the first record holds the columns' names.
+        columns: the names of all columns in order, for files without a header.
+        encoding: of the text, by Python's name for it; a byte-order mark is recognised in any case.
+        nulls: unquoted texts that stand for a missing value.
+        escape_formulas: for sinks: whether texts that a spreadsheet would execute (those that begin with ``= + - @``,
+            a tab or a carriage return) are written with an apostrophe before them.
+
+    Raises:
+        UsageError: a separator that is no single character, or a file with neither header nor columns.
+    """
+
+    separator: str = ","
+    header: bool = True
+    columns: Sequence[str] = ()
+    encoding: str = "utf-8"
+    nulls: Sequence[str] = ("",)
+    escape_formulas: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.separator) != 1 or self.separator in '\r\n"':
+            raise UsageError(f"{self.separator!r} cannot separate fields", hint="use one character, such as ',' or ';'")
+        if not self.header and not self.columns:
+            raise UsageError(
+                "a CSV file without a header needs the names of its columns",
+                hint="write Csv(header=False, columns=[...]), with all columns in order",
+            )
+        for name in ("columns", "nulls"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +63,7 @@ class Files:
         under: a folder; relative to the job file's folder. It is taken as it is, without fields.
         format: the files' format; by default told by the suffix.
         layout: for sinks, what a slot is: ``file``, one ordered file.
+        csv: how CSV files are written.
 
     Raises:
         UsageError: an unusable template, or a format that nobody can tell.
@@ -33,20 +73,31 @@ class Files:
     under: str | Path = "."
     format: str = ""
     layout: Literal["file"] = "file"
+    csv: Csv = Csv()
     template: Template = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "template", Template(self.path))
         if self.layout != "file":
             raise UsageError(f"{self.layout!r} is not a layout", hint="use layout='file'")
-        chosen = self.format or SUFFIXES.get(PurePosixPath(self.path).suffix.lower(), "")
-        if chosen not in SUFFIXES.values():
+        name = PurePosixPath(self.path.lower().removesuffix(COMPRESSED))
+        chosen = self.format or SUFFIXES.get(name.suffix, "")
+        formats = tuple(dict.fromkeys(SUFFIXES.values()))
+        if chosen not in formats:
             raise UsageError(
                 f"the format of {self.path!r} is unknown",
-                hint=f"end the path in {' or '.join(SUFFIXES)}, or give format=: {', '.join(SUFFIXES.values())}",
+                hint=f"end the path in {' or '.join(SUFFIXES)}, or give format=: {', '.join(formats)}",
             )
+        if chosen == "parquet" and self.is_compressed:
+            raise UsageError(f"{self.path!r} ends in {COMPRESSED}", hint="Parquet compresses itself: leave it out")
         object.__setattr__(self, "format", chosen)
 
-    def declaration(self) -> dict[str, str]:
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the files are gzip streams."""
+        return self.path.lower().endswith(COMPRESSED)
+
+    def declaration(self) -> dict[str, Any]:
         """What of it decides the scored values: not the folder, which may move."""
-        return {"path": self.path, "format": self.format}
+        told: dict[str, Any] = {"path": self.path, "format": self.format}
+        return told | ({"csv": asdict(self.csv)} if self.format == "csv" else {})

@@ -17,7 +17,7 @@ COMMAND = "python -m tests.docs.make_jobs"
 WIDTH = 100
 
 GROUPS = {
-    "Source and partitions": (["name", "partition", "source", "data_tz", "start"], ["Files"]),
+    "Source and partitions": (["name", "partition", "source", "data_tz", "start"], ["Files", "Csv"]),
     "Contract": (["contract"], ["Field", "Rule", "within_partition"]),
     "Derived values and features": (
         ["derive", "features"],

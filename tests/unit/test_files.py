@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from scoreline import Files
+from scoreline import Csv, Files
 from scoreline.errors import UsageError
 
 
@@ -11,11 +11,42 @@ def test_the_suffix_tells_the_format(path):
     assert Files(path).format == "parquet"
 
 
+@pytest.mark.parametrize(
+    ("path", "format_", "compressed"),
+    [
+        ("{slug}.csv", "csv", False),
+        ("{slug}.csv.gz", "csv", True),
+        ("{slug}.jsonl", "jsonl", False),
+        ("{slug}.ndjson.gz", "jsonl", True),
+    ],
+)
+def test_text_formats_may_be_compressed(path, format_, compressed):
+    files = Files(path)
+    assert (files.format, files.is_compressed) == (format_, compressed)
+
+
+def test_parquet_compresses_itself():
+    with pytest.raises(UsageError, match="gz"):
+        Files("{slug}.parquet.gz")
+
+
+def test_how_csv_is_written_is_part_of_what_decides_the_values():
+    one, other = (Files("{slug}.csv", csv=Csv(separator=mark)).declaration() for mark in ",;")
+    assert one != other
+
+
+@pytest.mark.parametrize("options", [{"separator": "::"}, {"separator": "\n"}, {"header": False}])
+def test_csv_that_nobody_could_read_is_refused(options):
+    with pytest.raises(UsageError) as caught:
+        Csv(**options)
+    assert caught.value.hint
+
+
 def test_a_declared_format_needs_no_suffix():
     assert Files("{slug}", format="parquet").format == "parquet"
 
 
-@pytest.mark.parametrize(("path", "form"), [("{slug}", ""), ("{slug}.csv", ""), ("{slug}.parquet", "orc")])
+@pytest.mark.parametrize(("path", "form"), [("{slug}", ""), ("{slug}.xlsx", ""), ("{slug}.parquet", "orc")])
 def test_an_unknown_format_is_refused_with_those_that_are_known(path, form):
     with pytest.raises(UsageError, match="format") as caught:
         Files(path, format=form)
