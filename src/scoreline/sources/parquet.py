@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import polars as pl
 
 from scoreline.errors import InputInvalid
+from scoreline.formats.columns import require_columns
 from scoreline.formats.parquet_join import footer_digest
 from scoreline.splits import FileIdentity, Split, Unit, split_units, units_of
-from scoreline.stores.folder import FolderSource, require_columns
+from scoreline.stores.folder import FolderSource
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
