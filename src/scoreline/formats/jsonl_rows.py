@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -170,6 +170,7 @@ def _object(line: str) -> _Pairs | str:
     return found if isinstance(found, _Pairs) else NO_OBJECT
 
 
+@cache
 def _decoder() -> json.JSONDecoder:
     return json.JSONDecoder(
         object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number
