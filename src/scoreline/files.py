@@ -56,7 +56,9 @@ class Csv:
             known = codecs.lookup(self.encoding)
             "".encode(known.name)  # else it is no encoding of text, such as base64
         except (LookupError, ValueError) as error:
-            raise UsageError(f"the encoding {self.encoding!r} is unknown", hint="such as 'utf-8' or 'cp1252'") from error
+            raise UsageError(
+                f"the encoding {self.encoding!r} is unknown", hint="such as 'utf-8' or 'cp1252'"
+            ) from error
         for name in ("columns", "nulls"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 

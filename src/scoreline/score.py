@@ -123,7 +123,7 @@ def admitted(job: Job, raw: pl.DataFrame, partition: Partition, rejects: Rejects
         job: the declaration.
         raw: (rows, input columns) with their numbers.
         partition: that they belong to.
-        rejects: takes the records that are no rows, and the rows that break the contract or that a filter cannot decide.
+        rejects: takes records that are no rows, and rows that break the contract or that a filter cannot decide.
 
     Returns:
         The rows, and counts of rows in, filtered and warned about.

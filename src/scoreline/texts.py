@@ -20,8 +20,7 @@ _CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
 _ZONE = r"Z|[+-][0-9]{2}:?[0-9]{2}"
 _INSTANT = rf"^(?<date>{_DAY})(?:[T ](?<clock>{_CLOCK})(?<zone>{_ZONE})?)?$"
 _PLAIN_INSTANTS = {
-    f"%Y-%m-%d{between}%H:%M:%S": rf"^{_DAY}{between}[0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]$"
-    for between in " T"
+    f"%Y-%m-%d{between}%H:%M:%S": rf"^{_DAY}{between}[0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]$" for between in " T"
 }
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
 _NANOSECONDS = {"ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -57,8 +56,8 @@ def read_as(texts: pl.Series, dtype: pl.DataType) -> Read:
 
 def _placed(values: pl.Series, positions: pl.Series, some: pl.Series) -> pl.Series:
     """``values`` with some of them replaced; `Series.scatter` does not know all types."""
-    placed = pl.DataFrame({"at": positions, "some": some})
-    rows = pl.DataFrame({"at": pl.int_range(values.len(), dtype=positions.dtype, eager=True), "value": values})
+    placed = pl.DataFrame({"at": positions.cast(pl.Int64), "some": some})
+    rows = pl.DataFrame({"at": pl.int_range(values.len(), dtype=pl.Int64, eager=True), "value": values})
     joined = rows.join(placed, on="at", how="left", maintain_order="left")
     return joined.select(pl.coalesce("value", "some").alias(values.name)).to_series()
 
@@ -127,7 +126,7 @@ def _instant(texts: pl.Series, dtype: pl.Datetime) -> pl.Series:
     for form, plain in _PLAIN_INSTANTS.items():
         # Nearly all files write naive instants in one of these ways, which Polars reads twenty times as fast.
         if dtype.time_zone is None and _select(texts, pl.col("text").str.contains(plain).all()).item():
-            unit = dtype.time_unit or "us"
+            unit = dtype.time_unit
             values = texts.str.to_datetime(form, time_unit="us", strict=False)
             return _select(values, _ticks(pl.col("text"), unit).cast(dtype))
     return _any_instant(texts, dtype)
@@ -135,14 +134,16 @@ def _instant(texts: pl.Series, dtype: pl.Datetime) -> pl.Series:
 
 def _any_instant(texts: pl.Series, dtype: pl.Datetime) -> pl.Series:
     parts = pl.col("text").str.extract_groups(_INSTANT)
-    rows = texts.alias("text").to_frame().select(
-        date=parts.struct.field("date"), clock=parts.struct.field("clock"), zone=parts.struct.field("zone")
+    rows = (
+        texts.alias("text")
+        .to_frame()
+        .select(date=parts.struct.field("date"), clock=parts.struct.field("clock"), zone=parts.struct.field("zone"))
     )
     date, clock, zone = pl.col("date"), pl.col("clock"), pl.col("zone")
     # A day alone is its midnight, as pandas writes columns of midnights; but nobody knows where.
     base = _second(date + pl.lit("T") + clock.fill_null("00:00"))
     nanosecond = _nanosecond(clock.fill_null("00:00"))
-    unit = dtype.time_unit or "us"
+    unit = dtype.time_unit
     ticks = _ticks(base, unit)
     fits = nanosecond % _NANOSECONDS[unit] == 0
     if dtype.time_zone is None:
@@ -151,7 +152,7 @@ def _any_instant(texts: pl.Series, dtype: pl.Datetime) -> pl.Series:
         fits &= zone.is_not_null()
         ticks -= _offset_minutes(zone) * (60 * 1_000_000_000 // _NANOSECONDS[unit])
     ticks += nanosecond // _NANOSECONDS[unit]
-    value = pl.when(fits).then(ticks).cast(pl.Datetime(unit, "UTC" if dtype.time_zone else None))  # type: ignore[arg-type]
+    value = pl.when(fits).then(ticks).cast(pl.Datetime(unit, "UTC" if dtype.time_zone else None))
     if dtype.time_zone is not None:
         value = value.dt.convert_time_zone(dtype.time_zone)
     return rows.select(value.alias(texts.name)).to_series()
@@ -182,7 +183,10 @@ def _ticks(base: pl.Expr, unit: str) -> pl.Expr:
 
 def _offset_minutes(zone: pl.Expr) -> pl.Expr:
     digits = zone.str.replace(":", "", literal=True)
-    hours, minutes = digits.str.slice(1, 2).cast(pl.Int64, strict=False), digits.str.slice(3, 2).cast(pl.Int64, strict=False)
+    hours, minutes = (
+        digits.str.slice(1, 2).cast(pl.Int64, strict=False),
+        digits.str.slice(3, 2).cast(pl.Int64, strict=False),
+    )
     sign = pl.when(digits.str.starts_with("-")).then(-1).otherwise(1)
     far = (hours > 23) | (minutes > 59)
     return pl.when(digits == "Z").then(0).when(~far).then(sign * (hours * 60 + minutes))

@@ -75,7 +75,8 @@ class JsonDialect:
         whole = _block(data, cuts, kinds)
         if whole is not None:
             return Parsed(whole)
-        frames, broken = [], {}
+        frames: list[pl.DataFrame] = []
+        broken: dict[int, tuple[str, ...]] = {}
         for first in range(0, len(cuts), _BLOCK):
             some = slice(first, first + _BLOCK)
             block = Cuts(cuts.starts[some], cuts.ends[some], cuts.nexts[some], {})
@@ -172,22 +173,23 @@ def _object(line: str) -> _Pairs | str:
 
 @cache
 def _decoder() -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number
-    )
+    return json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
 
 
-def _row(pairs: _Pairs, kinds: Mapping[str, str], declared: Mapping[str, pl.DataType]) -> tuple[dict[str, Any], list[str]]:
+def _row(
+    pairs: _Pairs, kinds: Mapping[str, str], declared: Mapping[str, pl.DataType]
+) -> tuple[dict[str, Any], list[str]]:
     asked = [(name, value) for name, value in pairs if name in kinds]
     values = dict(asked)
     if len(values) < len(asked):
         return {}, [KEY_TWICE]
-    row, reasons = {}, []
+    row: dict[str, Any] = {}
+    reasons: list[str] = []
     for name, kind in kinds.items():
+        value = values.get(name)
         try:
-            row[name] = None if values.get(name) is None else _READERS[kind](values[name])
-            if isinstance(row[name], str):
-                row[name].encode(UTF8)
+            row[name] = None if value is None else _READERS[kind](value)
+            str(row[name]).encode(UTF8)
         except UnicodeEncodeError:
             reasons.append(UNDECODABLE)
         except _Misfit:

@@ -190,7 +190,7 @@ class Cutter:
 
 def _state_at(runs: Positions, states: npt.NDArray[np.bool_], positions: Positions) -> npt.NDArray[np.bool_]:
     before = np.searchsorted(runs, positions, side="left") - 1
-    return np.where(before >= 0, states[np.maximum(before, 0)], False)  # noqa: FBT003 - NumPy's signature
+    return np.where(before >= 0, states[np.maximum(before, 0)], False)
 
 
 def _before_long(cuts: Cuts) -> tuple[Cuts, bool]:
@@ -204,7 +204,8 @@ def _before_long(cuts: Cuts) -> tuple[Cuts, bool]:
 
 
 def _one(start: int, end: int, after: int, reason: str) -> Cuts:
-    return Cuts(*(np.array([at], np.int64) for at in (start, end, after)), {0: reason})
+    starts, ends, nexts = (np.array([at], np.int64) for at in (start, end, after))
+    return Cuts(starts, ends, nexts, {0: reason})
 
 
 def _joined(parts: list[Cuts]) -> Cuts:

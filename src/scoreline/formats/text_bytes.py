@@ -115,7 +115,7 @@ class TextBytes:
             total += len(chunk)
             if self._compressed and total > max(_SURELY_FINE, self._size * _LARGEST_RATIO):
                 raise InputInvalid(
-                    f"{self._path} unpacks to more than {_LARGEST_RATIO} times its size, and over {_SURELY_FINE:,} bytes",
+                    f"{self._path} unpacks to over {_SURELY_FINE:,} bytes, and {_LARGEST_RATIO} times its size",
                     hint="if it really holds so much, unpack it yourself (gunzip) and let the job read that",
                 )
             yield chunk
@@ -161,9 +161,8 @@ def is_ascii_compatible(encoding: str) -> bool:
     if ascii_.decode(encoding, "replace") != ascii_.decode("ascii"):
         return False
     # Where two bytes make one letter, the second one may look like a separator.
-    return all(
-        len(bytes([high, low]).decode(encoding, "replace")) == 2 for high in range(128, 256) for low in (0x41, 0x30, high)
-    )
+    pairs = (bytes([high, low]) for high in range(128, 256) for low in (0x41, 0x30, high))
+    return all(len(pair.decode(encoding, "replace")) == 2 for pair in pairs)
 
 
 @cache

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -175,7 +174,7 @@ class TextRows:
         cuts, broken = piece.cut(layout.cutter)
         if len(cuts) != piece.unit.rows:
             raise _disagree(piece, len(cuts))
-        bad = {at: (reason,) for at, reason in (broken | piece.undecodable(cuts, broken)).items()}
+        bad: dict[int, tuple[str, ...]] = {at: (reason,) for at, reason in (broken | piece.undecodable(cuts, broken)).items()}
         data, kept = (piece.data, cuts) if not bad else _without(piece.data, cuts, bad)
         parsed = self.dialect.parse(_as_utf8(data, piece.encoding), kept, layout, columns)
         good = np.delete(np.arange(len(cuts)), list(bad)) if bad else np.arange(len(cuts))
@@ -189,11 +188,16 @@ class TextRows:
 _listening = threading.local()
 
 
+def _noted(error: UnicodeError) -> tuple[str, int]:
+    found: tuple[str, int] = _listening.note(error)
+    return found
+
+
 @cache
 def _noting() -> str:
     name = "scoreline.noted"
     # Error handlers are global, and threads decode at the same time.
-    codecs.register_error(name, lambda error: _listening.note(error))
+    codecs.register_error(name, _noted)
     return name
 
 
@@ -324,7 +328,9 @@ class _Units:
         while done < nexts.size:
             if not self._rows:
                 self._begin = int(starts[done])
-            stop = min(done + splits.UNIT_ROWS - self._rows, int(np.searchsorted(nexts, self._begin + UNIT_BYTES, "right")))
+            stop = min(
+                done + splits.UNIT_ROWS - self._rows, int(np.searchsorted(nexts, self._begin + UNIT_BYTES, "right"))
+            )
             if not self._rows:
                 stop = max(stop, done + 1)
             if stop > done:

@@ -5,7 +5,7 @@ All columns come as text; the contract reads them as what it declares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scoreline.abc import Format
 from scoreline.files import Csv
@@ -22,7 +22,7 @@ class CsvSource(FolderSource):
         csv: how the files are written; the other arguments are those of `FolderSource`.
     """
 
-    csv: Csv = Csv()
+    csv: Csv = field(default_factory=Csv)
 
     @property
     def format(self) -> Format:

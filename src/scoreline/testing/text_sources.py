@@ -86,7 +86,23 @@ class TextSourceSuite(SourceSuite):
 
     def check_all_that_text_can_hold_comes_through(self) -> None:
         """Quotes, separators, ends of lines, foreign letters and NUL are kept within a value."""
-        values = ['"', '""', ",", "\n", "\r\n", "\r", "'", "\\", "\x00", "ä漢🙂", " x ", "", "null", "\u2028", "\ufeffx"]
+        values = [
+            '"',
+            '""',
+            ",",
+            "\n",
+            "\r\n",
+            "\r",
+            "'",
+            "\\",
+            "\x00",
+            "ä漢🙂",
+            " x ",
+            "",
+            "null",
+            "\u2028",
+            "\ufeffx",
+        ]
         frame = pl.DataFrame({"row": values, "text": values[::-1]})
         self.put(frame)
         for unit in (1, 2, 100):
