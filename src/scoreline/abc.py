@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
@@ -19,7 +19,7 @@ from scoreline.provenance import Provenance
 from scoreline.record import Claim, Holder, Lease, NewRun, Prepared, RunHandle, RunRecord
 from scoreline.report import Receipt, SplitReport
 from scoreline.slot import Slot
-from scoreline.splits import FileIdentity, Split
+from scoreline.splits import FileIdentity, Split, Unit
 from scoreline.template import Template
 
 Fence = Callable[[], None]
@@ -31,7 +31,8 @@ class Batch:
     """Rows of one unit, in input order.
 
     Attributes:
-        frame: (rows, asked columns), integers as Int64 and floats as Float64.
+        frame: (rows, asked columns), integers as Int64 and floats as Float64. Where a record of a text format could
+            not be read, its values are null, and `records.BROKEN` and `records.RAW` are two more columns.
         first_row: row number of the first row in its file, before filters.
     """
 
@@ -75,6 +76,43 @@ class Source(Protocol):
 
     def done(self, partition: Partition) -> None:
         """Hears that the partition is published; idempotent."""
+        ...
+
+
+class Format(Protocol):
+    """How files of one format are read, by whichever source finds them.
+
+    Guarantees: rows come in the order of the file, each once, and as many as ``identify`` counted; memory depends on
+    the unit, not on the file. Not guaranteed: that the file stays what it is; the source looks after that.
+    """
+
+    def identify(self, handle: BinaryIO, path: str) -> tuple[str, int]:
+        """SHA-256 that changes with the content, and the number of rows, counted outside the read path.
+
+        Raises:
+            InputInvalid: the file cannot be read.
+        """
+        ...
+
+    def units(self, handle: BinaryIO, file: FileIdentity) -> list[Unit]:
+        """Cuts a file into units, which depend on it alone.
+
+        Raises:
+            InputInvalid: the file cannot be read.
+            InputChanged: it is not the identified one.
+        """
+        ...
+
+    def cut(self, units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]:
+        """Groups a file's units into splits of about ``per_split``, as far as they can be read apart."""
+        ...
+
+    def read(self, handle: BinaryIO, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
+        """Yields the units of a split with their rows, as `Batch` describes them.
+
+        Raises:
+            InputInvalid: a column is missing, or the file is damaged.
+        """
         ...
 
 

@@ -23,9 +23,10 @@ from scoreline.catalog import (
     find,
 )
 from scoreline.config import Loaded, import_job_file
+from scoreline.contract import Field
 from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
-from scoreline.job import example_paths, lint
+from scoreline.job import Job, example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
 from scoreline.training import Bench
@@ -154,8 +155,18 @@ def _folder(loaded: Loaded, files: Files) -> Path:
 def _source(loaded: Loaded) -> Source:
     files = loaded.job.source
     values = tuple(sorted(loaded.job.path_values.items()))
-    made: Source = find(SOURCES, files.format)(_folder(loaded, files), files.template, loaded.job.grid, values)
+    kind, told = find(SOURCES, files.format), _told_of_format(loaded.job)
+    made: Source = kind(_folder(loaded, files), files.template, loaded.job.grid, values, *told)
     return made
+
+
+def _told_of_format(job: Job) -> tuple[Any, ...]:
+    """What a source has to know to read its format: Parquet says it all by itself."""
+    if job.source.format == "csv":
+        return (job.source.csv,)
+    if job.source.format == "jsonl":
+        return (tuple((part.name, part.dtype) for part in job.contract if isinstance(part, Field)),)
+    return ()
 
 
 def _sink(loaded: Loaded, files: Files, *, replace_foreign: bool) -> Sink:

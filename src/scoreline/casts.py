@@ -39,7 +39,8 @@ def converted(values: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Seri
     if not is_convertible(source, dtype):
         raise LossyCast(
             f"column {values.name!r} is {source} and cannot become {dtype} without a conversion",
-            hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)",
+            hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)"
+            + (f"; CSV and JSON lines need a Field(..., pl.{dtype!r}) of the contract" if source == pl.String else ""),
         )
     unfit = misfits(values, dtype)
     return values.cast(dtype, strict=False), unfit if unfit.any() else None

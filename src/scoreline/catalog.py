@@ -11,7 +11,11 @@ from typing import Any
 
 from scoreline.errors import MissingExtra, UsageError
 
-SOURCES = {"parquet": "scoreline.sources.parquet:ParquetSource"}
+SOURCES = {
+    "csv": "scoreline.sources.csv:CsvSource",
+    "jsonl": "scoreline.sources.jsonl:JsonlSource",
+    "parquet": "scoreline.sources.parquet:ParquetSource",
+}
 SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",

@@ -22,6 +22,7 @@ from scoreline.errors import InputInvalid, JobError
 from scoreline.expressions import nan_as_null
 from scoreline.features import Schema, canonical
 from scoreline.partition import Partition
+from scoreline.texts import read_as
 
 Bound = int | float | Decimal | str | date | datetime | time | timedelta
 
@@ -36,7 +37,7 @@ class Field:
     Args:
         name: its name in the input.
         dtype: its Polars type. Other types are accepted where every value survives: whole floats for integers, and so
-            on; a value that does not is rejected as ``<name>:not <dtype>``.
+            on; a value that does not is rejected as ``<name>:not <dtype>``. Text of CSV and JSON lines is read as it.
         low: smallest value that is allowed, of the field's type; with a zone where the type has one.
         high: largest value that is allowed, likewise.
         nullable: whether a value may be missing.
@@ -187,8 +188,14 @@ def columns_of(parts: Sequence[Part]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition) -> Verdict:
+def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition, *, text: bool = False) -> Verdict:
     """The verdict of a contract on (rows, input columns).
+
+    Args:
+        parts: the contract.
+        frame: the rows.
+        partition: that they belong to.
+        text: whether they come from a format without types, so that text is read as what its field declares.
 
     Raises:
         InputInvalid: a column is missing or of a type that no value could survive, or a rule cannot be evaluated.
@@ -201,7 +208,7 @@ def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition) -> V
                 column=name,
             )
     fields = {part.name: part for part in parts if isinstance(part, Field)}
-    found = {name: _field(field, frame[name]) for name, field in fields.items()}
+    found = {name: (_text if text else _field)(field, frame[name]) for name, field in fields.items()}
     typed = frame.with_columns(values for values, _ in found.values())
     broken = {reason: mask for _, masks in found.values() for reason, mask in masks.items()}
     warnings: dict[str, pl.Series] = {}
@@ -219,6 +226,20 @@ def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition) -> V
 
 def _any(masks: Sequence[pl.Series]) -> pl.Series:
     return pl.select(pl.any_horizontal(list(masks))).to_series()
+
+
+def _text(field: Field, values: pl.Series) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """As `_field`, for a column of a format without types: what is no text has been read by the format already."""
+    if values.dtype != pl.String or field.dtype == pl.String:
+        return _field(field, values)
+    read, unread = read_as(values, field.dtype)
+    typed, broken = _field(field, read)
+    if not unread.any():
+        return typed, broken
+    told = {reason: mask & ~unread for reason, mask in broken.items()}
+    no_value = f"{field.name}:not {field.dtype}"
+    told[no_value] = told[no_value] | unread if no_value in told else unread
+    return typed, {reason: mask for reason, mask in told.items() if mask.any()}
 
 
 def _field(field: Field, values: pl.Series) -> tuple[pl.Series, dict[str, pl.Series]]:

@@ -36,6 +36,7 @@ from scoreline.output import ROW_ID
 from scoreline.partition import Partition
 from scoreline.quarantine import kept_at
 from scoreline.record import RunRecord
+from scoreline.records import BROKEN
 from scoreline.rejects import FILE, REASONS, ROW, Rejects
 from scoreline.score import Constants, admitted, model_inputs, numbered, row_ids, score_rows
 from scoreline.splits import FileIdentity, Split
@@ -115,7 +116,7 @@ def told(case: Case, ordinal: int, row: int) -> Explanation:
     if batch is None or split is None:
         return _without_row(case, came, file)
     raw = numbered(batch.frame, batch.first_row).filter(pl.col(ROW) == row)
-    came = replace(came, values=plain(raw.drop(ROW)))
+    came = replace(came, values=plain(raw.drop(ROW, BROKEN, strict=False)))
     if not case.same_job:
         return _without_row(case, came, file)
     rejects = Rejects()

@@ -236,8 +236,15 @@ def _not_whole(column: str) -> pl.Expr:
     return value.is_not_null() & ~whole
 
 
+_LIKELY_TYPES = {"duration": 'pl.Datetime("us")'}
+
+
 def _unfit(feature: Feature, column: str, schema: Schema, wanted: str) -> InputInvalid:
+    hint = "change the feature in the job, or make it with expression(...)"
+    if schema[column] == pl.String:
+        likely = _LIKELY_TYPES.get(feature.kind, "pl.Float64")
+        hint += f"; a column of CSV or JSON lines needs its type in the contract: Field({column!r}, {likely})"
     return InputInvalid(
         f"{feature.kind} {feature.name!r} needs {wanted}, but {column!r} is {schema[column]}",
-        hint="change the feature in the job, or make it with expression(...)",
+        hint=hint,
     )

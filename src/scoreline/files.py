@@ -5,6 +5,7 @@ The same declaration serves sources and sinks; an adapter does the work. It must
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,7 +24,7 @@ class Csv:
     """How a CSV file is written, where it is not as RFC 4180 has it.
 
     Args:
-        separator: one character between fields.
+        separator: one ASCII character between fields.
         header: whether the first record holds the columns' names.
         columns: the names of all columns in order, for files without a header.
         encoding: of the text, by Python's name for it; a byte-order mark is recognised in any case.
@@ -32,7 +33,8 @@ class Csv:
             a tab or a carriage return) are written with an apostrophe before them.
 
     Raises:
-        UsageError: a separator that is no single character, or a file with neither header nor columns.
+        UsageError: a separator that is no single ASCII character, an encoding that Python does not know, or a file with
+            neither header nor columns.
     """
 
     separator: str = ","
@@ -43,13 +45,20 @@ class Csv:
     escape_formulas: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.separator) != 1 or self.separator in '\r\n"':
+        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '\r\n"':
             raise UsageError(f"{self.separator!r} cannot separate fields", hint="use one character, such as ',' or ';'")
         if not self.header and not self.columns:
             raise UsageError(
                 "a CSV file without a header needs the names of its columns",
                 hint="write Csv(header=False, columns=[...]), with all columns in order",
             )
+        try:
+            known = codecs.lookup(self.encoding)
+            "".encode(known.name)  # else it is no encoding of text, such as base64
+        except (LookupError, ValueError) as error:
+            raise UsageError(
+                f"the encoding {self.encoding!r} is unknown", hint="such as 'utf-8' or 'cp1252'"
+            ) from error
         for name in ("columns", "nulls"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -91,6 +100,11 @@ class Files:
         if chosen == "parquet" and self.is_compressed:
             raise UsageError(f"{self.path!r} ends in {COMPRESSED}", hint="Parquet compresses itself: leave it out")
         object.__setattr__(self, "format", chosen)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the format has no types of its own, so that a field of the contract tells a column's type."""
+        return self.format != "parquet"
 
     @property
     def is_compressed(self) -> bool:

@@ -122,10 +122,10 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         NotRowWise: an expression looks at more than its own row.
         ScorelineError: the rows cannot be evaluated, as in a run.
     """
-    rows = numbered(sample, 0)
+    rows = Rejects().take_broken(numbered(sample, 0))
     _require_own_row(job)
     _require_wide(job, rows.clear(), constants)
-    good, _ = kept_contract(rows, job.contract, constants.partition, Rejects())
+    good, _ = kept_contract(job, rows, constants.partition, Rejects())
     # What a derived value cannot be made of is rejected in scoring; here it would change the rows' company.
     sure = derived(good, job.derive, Rejects()).select(good.columns)
 

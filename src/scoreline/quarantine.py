@@ -89,9 +89,14 @@ def _join(parts: Sequence[Path], out: Any) -> None:
     for part in parts:
         with part.open("rb") as handle:
             schemas.append(pl.read_parquet_schema(handle))
-    wanted = {name: _common([schema[name] for schema in schemas]) for name in schemas[0]}
+    # Parts in which all records could be read have no text of broken ones.
+    names = list(max(schemas, key=lambda schema: len(schema)))
+    wanted = {name: _common([schema[name] for schema in schemas if name in schema]) for name in names}
     scans = [
-        pl.scan_parquet(part, glob=False).select(_as(name, schema[name], kind) for name, kind in wanted.items())
+        pl.scan_parquet(part, glob=False).select(
+            _as(name, schema[name], kind) if name in schema else pl.lit(None, dtype=kind).alias(name)
+            for name, kind in wanted.items()
+        )
         for part, schema in zip(parts, schemas, strict=True)
     ]
     pl.concat(scans).sink_parquet(out, maintain_order=True)

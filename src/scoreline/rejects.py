@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from scoreline.records import BROKEN, RAW
+
 ROW, REASONS, FILE = "scoreline.row", "scoreline.reasons", "scoreline.file"
 """Row number in its file, counted from 0 before filters; reasons, as a list of text; path of the input file."""
 
@@ -44,6 +46,15 @@ class Rejects:
                 hit = True
         return frame.filter(~pl.any_horizontal(list(masks))) if hit else frame
 
+    def take_broken(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Takes out the records that could not be read as rows; returns the rows, without what was told of them."""
+        if BROKEN not in frame.columns:
+            return frame
+        told = frame.filter(pl.col(BROKEN).is_not_null()).select(ROW, BROKEN).explode(BROKEN)
+        for (reason,), rows in told.group_by(BROKEN, maintain_order=True):
+            self._found.append((str(reason), rows[ROW]))
+        return frame.filter(pl.col(BROKEN).is_null()).drop(BROKEN, RAW)
+
     @property
     def reasons(self) -> dict[str, int]:
         """Reason -> rows that were taken for it."""
@@ -60,12 +71,13 @@ class Rejects:
             path: of the file that they come from.
 
         Returns:
-            (rejected rows, input columns + `REASONS` + `FILE` + `ROW`), in input order.
+            (rejected rows, input columns + `RAW` + `REASONS` + `FILE` + `ROW`), in input order; `RAW`, the text of
+            records that could not be read, is there where ``raw`` has some.
         """
         found = [pl.DataFrame({ROW: rows}).with_columns(pl.lit(reason).alias(REASONS)) for reason, rows in self._found]
         none = pl.DataFrame(schema={ROW: pl.Int64, REASONS: pl.String})
         reasons = pl.concat([none, *found]).group_by(ROW, maintain_order=True).agg(REASONS)
         rejected = raw.join(reasons, on=ROW, how="inner", maintain_order="left")
         return rejected.with_columns(pl.lit(path).alias(FILE)).select(
-            pl.exclude(REASONS, FILE, ROW), REASONS, FILE, ROW
+            pl.exclude(BROKEN, REASONS, FILE, ROW), REASONS, FILE, ROW
         )

@@ -14,7 +14,7 @@ from datetime import datetime
 import polars as pl
 
 from scoreline.abc import Model, Predictions
-from scoreline.contract import Part, judge
+from scoreline.contract import judge
 from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid
 from scoreline.expressions import nan_as_null
 from scoreline.features import Feature, Schema, category
@@ -123,27 +123,27 @@ def admitted(job: Job, raw: pl.DataFrame, partition: Partition, rejects: Rejects
         job: the declaration.
         raw: (rows, input columns) with their numbers.
         partition: that they belong to.
-        rejects: takes the rows that break the contract or that a filter cannot decide.
+        rejects: takes records that are no rows, and rows that break the contract or that a filter cannot decide.
 
     Returns:
         The rows, and counts of rows in, filtered and warned about.
     """
-    good, warnings = kept_contract(raw, job.contract, partition, rejects)
+    good, warnings = kept_contract(job, rejects.take_broken(raw), partition, rejects)
     frame, filtered = keep(derived(good, job.derive, rejects), job.filters, rejects)
     return frame, Counts(raw.height, 0, filtered, warnings=warnings)
 
 
 def kept_contract(
-    frame: pl.DataFrame, contract: Sequence[Part], partition: Partition, rejects: Rejects
+    job: Job, frame: pl.DataFrame, partition: Partition, rejects: Rejects
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """The rows that keep the contract, in its types, and how many of them break a warn-only rule.
 
     Raises:
         InputInvalid: a column has a type that no value of it could survive.
     """
-    if not contract:
+    if not job.contract:
         return frame, {}
-    verdict = judge(contract, frame, partition)
+    verdict = judge(job.contract, frame, partition, text=job.source.is_text)
     good = rejects.take(verdict.good, verdict.broken)
     warned = {name: pl.DataFrame({ROW: frame[ROW].filter(mask)}) for name, mask in verdict.warnings.items()}
     counts = {name: rows.join(good, on=ROW, how="semi").height for name, rows in warned.items()}

@@ -1,8 +1,9 @@
 """Split: the piece of a partition that one worker reads at a time, and the identity of the file it is cut from.
 
 A split is a run of *units*. A unit is the rows of one predict call: some small row groups together, or up to
-`UNIT_ROWS` rows of a large one. Units depend on the file alone, never on workers or split size, so that a model whose
-last bits depend on the length of its input (as BLAS kernels do) predicts the same whatever the split.
+`UNIT_ROWS` rows of a large one, or as many records of a text file. Units depend on the file alone, never on workers or
+split size, so that a model whose last bits depend on the length of its input (as BLAS kernels do) predicts the same
+whatever the split.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class FileIdentity:
         size: bytes.
         mtime_ns: last modification in nanoseconds since the epoch.
         inode: device and inode, as text.
-        footer: SHA-256 of the footer of a Parquet file.
-        rows: rows according to the footer, from outside the read path.
+        footer: SHA-256 of the footer of a Parquet file, of the whole content of a text file.
+        rows: rows according to the footer, or records that were counted by themselves: from outside the read path.
     """
 
     path: str
@@ -44,13 +45,14 @@ class Unit:
     """Rows of one predict call, within one file.
 
     Attributes:
-        groups: first and last+1 row group.
-        skip: rows to skip in the first row group; a multiple of `UNIT_ROWS`, 0 when groups are whole.
+        span: first and last+1 row group of a Parquet file; first and last+1 byte of a text.
+        skip: what has to be passed over to come to it: rows of the first row group, a multiple of `UNIT_ROWS`, 0 when
+            groups are whole; bytes of a text that can only be read from its beginning, as a compressed one.
         rows: rows of the unit.
         first_row: row number of its first row in the file, before filters.
     """
 
-    groups: tuple[int, int]
+    span: tuple[int, int]
     skip: int
     rows: int
     first_row: int
@@ -84,7 +86,7 @@ class Split:
     @classmethod
     def from_dict(cls, form: dict[str, Any]) -> Split:
         """The split that ``to_dict`` described."""
-        units = tuple(Unit(tuple(u["groups"]), u["skip"], u["rows"], u["first_row"]) for u in form["units"])
+        units = tuple(Unit(tuple(u["span"]), u["skip"], u["rows"], u["first_row"]) for u in form["units"])
         return cls(form["index"], FileIdentity(**form["file"]), form["ordinal"], units)
 
 
@@ -120,11 +122,11 @@ def split_units(units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]
     """
     long_groups: dict[int, int] = {}
     for unit in units:
-        if unit.groups[1] - unit.groups[0] == 1:
-            long_groups[unit.groups[0]] = long_groups.get(unit.groups[0], 0) + 1
+        if unit.span[1] - unit.span[0] == 1:
+            long_groups[unit.span[0]] = long_groups.get(unit.span[0], 0) + 1
     splits: list[list[Unit]] = []
     for unit in units:
-        inside = long_groups.get(unit.groups[0], 1)
+        inside = long_groups.get(unit.span[0], 1)
         size = max(per_split, -(-inside // 8))
         begins = unit.skip == 0 and inside > per_split
         if not splits or len(splits[-1]) >= size or begins:

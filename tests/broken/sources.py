@@ -2,14 +2,16 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from scoreline import splits
-from scoreline.sources import parquet
+from scoreline.errors import InputInvalid
 from scoreline.sources.parquet import ParquetSource
+from scoreline.stores import folder, local
 from scoreline.testing.builders import small_units
 
 
@@ -60,7 +62,7 @@ class NoticesNoChange(ParquetSource):
     found_by = "a_file_that_changes_after_the_plan_is_noticed"
 
     def read(self, split, columns):
-        with patch.object(parquet, "_require_same", lambda _handle, _known: None):
+        with patch.object(folder, "require_same", lambda _handle, _known: None):
             yield from super().read(split, columns)
 
 
@@ -68,7 +70,7 @@ class NoticesNoChangeOfAPlan(ParquetSource):
     found_by = "a_file_that_changes_before_the_plan_is_noticed"
 
     def splits(self, files, workers):
-        with patch.object(parquet, "_require_same", lambda _handle, _known: None):
+        with patch.object(folder, "require_same", lambda _handle, _known: None):
             return super().splits(files, workers)
 
 
@@ -78,7 +80,7 @@ class LooksOnlyWhenItBegins(ParquetSource):
     def read(self, split, columns):
         batches = super().read(split, columns)
         first = next(batches, None)
-        with patch.object(parquet, "_require_same", lambda _handle, _known: None):
+        with patch.object(folder, "require_same", lambda _handle, _known: None):
             if first is not None:
                 yield first
             yield from batches
@@ -92,11 +94,11 @@ class LooksAfterTheLastBatch(ParquetSource):
     def read(self, split, columns):
         batches = list(self._unchecked(split, columns))
         yield from batches
-        with parquet.local.open_input(parquet.Path(split.file.path)) as handle:
-            parquet._require_same(handle, split.file)
+        with local.open_input(Path(split.file.path)) as handle:
+            folder.require_same(handle, split.file)
 
     def _unchecked(self, split, columns):
-        with patch.object(parquet, "_require_same", lambda _handle, _known: None):
+        with patch.object(folder, "require_same", lambda _handle, _known: None):
             yield from super().read(split, columns)
 
 
@@ -104,7 +106,7 @@ class KeepsNarrowNumbers(ParquetSource):
     found_by = "numbers_are_wide"
 
     def read(self, split, columns):
-        with patch.object(parquet, "widen", lambda frame: frame):
+        with patch.object(folder, "widen", lambda frame: frame):
             yield from super().read(split, columns)
 
 
@@ -150,7 +152,7 @@ class ReadsHiddenFiles(ParquetSource):
     def fingerprint(self, partition):
         found = super().fingerprint(partition)
         hidden = sorted((self.folder / partition.slug).glob(".*.parquet"))
-        return found + tuple(parquet._identify(path) for path in hidden)
+        return found + tuple(self._identify(path) for path in hidden)
 
 
 class TakesDamageForNoRows(ParquetSource):
@@ -159,7 +161,7 @@ class TakesDamageForNoRows(ParquetSource):
     def fingerprint(self, partition):
         try:
             return super().fingerprint(partition)
-        except parquet.InputInvalid:
+        except InputInvalid:
             return ()
 
 

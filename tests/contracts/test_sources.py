@@ -1,17 +1,45 @@
 """Every source keeps the contract of sources."""
 
+import polars as pl
 import pytest
 
 from scoreline.partition import Grid
+from scoreline.sources.csv import CsvSource
+from scoreline.sources.jsonl import JsonlSource
 from scoreline.sources.parquet import ParquetSource
 from scoreline.template import Template
 from scoreline.testing.parquet_sources import ParquetSourceSuite
+from scoreline.testing.text_sources import CsvSourceSuite, JsonlSourceSuite
+
+TYPES = (("whole", pl.Int64()), ("float", pl.Float64()), ("flag", pl.Boolean()), ("text", pl.String()))
 
 
 def _make(folder):
     return ParquetSource(folder, Template("{slug}/*.parquet"), Grid("named"))
 
 
+def _csv(folder):
+    return CsvSource(folder, Template("{slug}/*.csv"), Grid("named"))
+
+
+def _jsonl(folder):
+    return JsonlSource(folder, Template("{slug}/*.jsonl"), Grid("named"))
+
+
+def _typed(folder):
+    return JsonlSource(folder, Template("{slug}/*.jsonl"), Grid("named"), (), TYPES)
+
+
 @pytest.mark.parametrize("check", ParquetSourceSuite.checks())
 def test_parquet_source(check, tmp_path):
     ParquetSourceSuite(_make, tmp_path).run(check)
+
+
+@pytest.mark.parametrize("check", CsvSourceSuite.checks())
+def test_csv_source(check, tmp_path):
+    CsvSourceSuite(_csv, tmp_path).run(check)
+
+
+@pytest.mark.parametrize("check", JsonlSourceSuite.checks())
+def test_jsonl_source(check, tmp_path):
+    JsonlSourceSuite(_jsonl, _typed, tmp_path).run(check)

@@ -20,7 +20,7 @@ SIZES = st.lists(
 
 def rows_of(unit, sizes):
     """The row numbers that a unit names by its row groups and by its first row, as (first, last + 1) each."""
-    before = sum(sizes[: unit.groups[0]]) + unit.skip
+    before = sum(sizes[: unit.span[0]]) + unit.skip
     return (before, before + unit.rows), (unit.first_row, unit.first_row + unit.rows)
 
 
@@ -44,7 +44,7 @@ def test_a_unit_has_rows_and_never_more_than_one_predict_call_takes(sizes):
 @given(SIZES)
 def test_a_unit_is_whole_row_groups_or_a_piece_of_one(sizes):
     for unit in units_of(sizes):
-        groups = sizes[slice(*unit.groups)]
+        groups = sizes[slice(*unit.span)]
         if unit.rows == sum(groups):
             assert unit.skip == 0
         else:
@@ -57,8 +57,8 @@ def test_a_unit_is_whole_row_groups_or_a_piece_of_one(sizes):
 @example([UNIT_ROWS - 1, 1, 1])
 def test_small_row_groups_are_taken_together_as_far_as_they_fit(sizes):
     for left, right in pairwise(units_of(sizes)):
-        if left.groups != right.groups and left.skip == 0:
-            assert left.rows + sizes[right.groups[0]] > UNIT_ROWS or left.rows == UNIT_ROWS
+        if left.span != right.span and left.skip == 0:
+            assert left.rows + sizes[right.span[0]] > UNIT_ROWS or left.rows == UNIT_ROWS
 
 
 @given(SIZES, st.integers(1, 50))
@@ -85,8 +85,8 @@ def test_splits_of_small_row_groups_have_the_asked_size(sizes, per_split):
 def test_a_row_group_is_cut_into_at_most_eight_splits_and_skipped_less_than_four_times(sizes, per_split):
     cuts = {}
     for one in split_units(units_of(sizes), per_split):
-        for group in {unit.groups[0]: None for unit in one}:
-            cuts.setdefault(group, []).append(one[0].skip if one[0].groups[0] == group else 0)
+        for group in {unit.span[0]: None for unit in one}:
+            cuts.setdefault(group, []).append(one[0].skip if one[0].span[0] == group else 0)
     assert all(len(skips) <= max(8, -(-sizes[group] // UNIT_ROWS) // per_split) for group, skips in cuts.items())
     assert all(sum(skips) < 4 * max(sizes[group], 1) for group, skips in cuts.items())
 
@@ -94,7 +94,7 @@ def test_a_row_group_is_cut_into_at_most_eight_splits_and_skipped_less_than_four
 @given(SIZES)
 def test_a_long_row_group_is_still_shared_among_workers(sizes):
     for group, size in enumerate(sizes):
-        parts = sum(any(unit.groups == (group, group + 1) for unit in one) for one in split_units(units_of(sizes), 1))
+        parts = sum(any(unit.span == (group, group + 1) for unit in one) for one in split_units(units_of(sizes), 1))
         if size >= 8 * UNIT_ROWS:
             assert parts >= 4
 
@@ -130,5 +130,5 @@ def test_the_fingerprint_of_a_file_changes_with_its_content(change, same):
 @given(SIZES)
 def test_units_of_one_row_group_follow_each_other(sizes):
     for left, right in pairwise(units_of(sizes)):
-        if left.groups == right.groups:
+        if left.span == right.span:
             assert right.skip == left.skip + left.rows

@@ -6,121 +6,58 @@ row group of any length needs the memory of one unit.
 
 from __future__ import annotations
 
-import difflib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 
-from scoreline.abc import Batch
-from scoreline.casts import widen
-from scoreline.errors import InputChanged, InputInvalid, InputMissing
+from scoreline.errors import InputInvalid
+from scoreline.formats.columns import require_columns
 from scoreline.formats.parquet_join import footer_digest
-from scoreline.partition import Grid, Partition
 from scoreline.splits import FileIdentity, Split, Unit, split_units, units_of
-from scoreline.stores import local
-from scoreline.template import Template
+from scoreline.stores.folder import FolderSource
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-_LISTED_FILES = 100_000
 _READ_AHEAD = 1 << 20
-_UNITS_PER_SPLIT = 4
-_SPLITS_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
-class ParquetSource:
-    """Implements `scoreline.abc.Source` for Parquet in a local folder.
+class ParquetSource(FolderSource):
+    """Implements `scoreline.abc.Source` for Parquet in a local folder; see `FolderSource` for the arguments."""
 
-    Args:
-        folder: where the template's paths begin.
-        template: path of a partition's file, or of its files with wildcards.
-        grid: the job's grid.
-        values: fields that the job fills.
-    """
-
-    folder: Path
-    template: Template
-    grid: Grid
-    values: tuple[tuple[str, str], ...] = ()
-
-    def partitions(self) -> list[Partition]:
-        """See `scoreline.abc.Source.partitions`."""
-        start = self.folder / self.template.fixed_folder
-        prefix = f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""
-        found = (
-            self.template.partition_of(prefix + path, self.grid, dict(self.values))
-            for path in itertools.islice(local.all_files(start, self.template.depth), _LISTED_FILES)
-        )
-        return sorted({one for one in found if one is not None}, key=lambda one: one.slug)
-
-    def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:
-        """See `scoreline.abc.Source.fingerprint`."""
-        pattern = self.template.render(partition, dict(self.values))
-        paths = local.matching(self.folder, pattern)
-        if not paths:
-            raise self._missing(partition, pattern)
-        return tuple(_identify(path) for path in paths)
-
-    def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
-        """See `scoreline.abc.Source.splits`."""
-        units = []
-        for file in files:
-            with local.open_input(Path(file.path)) as handle:
-                _require_same(handle, file)
-                metadata = _parquet(handle, file.path).metadata
-                sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-            units.append(units_of(sizes))
-        wanted = sum(map(len, units)) // (workers * _SPLITS_PER_WORKER)
-        per_split = min(max(wanted, 1), _UNITS_PER_SPLIT)
-        cut = [
-            (file, ordinal, piece)
-            for ordinal, (file, own) in enumerate(zip(files, units, strict=True))
-            for piece in split_units(own, per_split)
-        ]
-        return [Split(index, file, ordinal, piece) for index, (file, ordinal, piece) in enumerate(cut)]
-
-    def read(self, split: Split, columns: Sequence[str]) -> Iterator[Batch]:
-        """See `scoreline.abc.Source.read`."""
-        with local.open_input(Path(split.file.path)) as handle:
-            _require_same(handle, split.file)
-            try:
-                for unit, frame in _units(_parquet(handle, split.file.path), split, columns):
-                    # What is handed out was read before the file was found unchanged.
-                    _require_same(handle, split.file)
-                    yield Batch(widen(frame), unit.first_row)
-            except InputInvalid:
-                # A file that changes while it is read looks damaged.
-                _require_same(handle, split.file)
-                raise
-
-    def done(self, partition: Partition) -> None:
-        """See `scoreline.abc.Source.done`: files stay where they are."""
-
-    def _missing(self, partition: Partition, pattern: str) -> InputMissing:
-        there = [one.slug for one in self.partitions()]
-        shown = f"{', '.join(there[-6:])} ({len(there)} in all)" if there else "none"
-        return InputMissing(
-            f"no input for {partition}: {self.folder / pattern} is not there",
-            hint=f"partitions that are there: {shown}",
-            path=str(self.folder / pattern),
-            partition=partition.slug,
-        )
+    @property
+    def format(self) -> ParquetRows:
+        """How the files are read."""
+        return ParquetRows()
 
 
-def _identify(path: Path) -> FileIdentity:
-    with local.open_input(path) as handle:
+class ParquetRows:
+    """Implements `scoreline.abc.Format` for Parquet; the footer counts the rows."""
+
+    def identify(self, handle: BinaryIO, path: str) -> tuple[str, int]:
+        """See `scoreline.abc.Format.identify`."""
         try:
             footer = footer_digest(handle)
         except ValueError as error:
-            raise _damaged(str(path), error) from error
+            raise _damaged(path, error) from error
         handle.seek(0)
-        return local.identity(handle, path, footer, _parquet(handle, str(path)).metadata.num_rows)
+        return footer, _parquet(handle, path).metadata.num_rows
+
+    def units(self, handle: BinaryIO, file: FileIdentity) -> list[Unit]:
+        """See `scoreline.abc.Format.units`."""
+        metadata = _parquet(handle, file.path).metadata
+        return units_of([metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)])
+
+    def cut(self, units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]:
+        """See `scoreline.abc.Format.cut`."""
+        return split_units(units, per_split)
+
+    def read(self, handle: BinaryIO, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
+        """See `scoreline.abc.Format.read`."""
+        return _units(_parquet(handle, split.file.path), split, columns)
 
 
 def _parquet(handle: BinaryIO, path: str) -> pq.ParquetFile:
@@ -135,9 +72,9 @@ def _parquet(handle: BinaryIO, path: str) -> pq.ParquetFile:
 
 
 def _units(file: pq.ParquetFile, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
-    _require_columns(file, split.file.path, columns)
+    require_columns(file.schema_arrow.names, split.file.path, columns)
     for whole, units in _by_group(split.units):
-        groups = list(range(*units[0].groups))
+        groups = list(range(*units[0].span))
         rows = _RowReader(file, split.file.path, groups, columns)
         if not whole:
             rows.skip(units[0].skip)
@@ -155,7 +92,7 @@ def _by_group(units: Sequence[Unit]) -> Iterator[tuple[bool, list[Unit]]]:
     """Units that are read by one pass: neighbours in one long row group together, others alone."""
     run: list[Unit] = []
     for unit in units:
-        if run and unit.groups != run[0].groups:
+        if run and unit.span != run[0].span:
             yield run[0].skip == 0, run
             run = []
         run.append(unit)
@@ -213,32 +150,6 @@ class _RowReader:
             self._left = batch.slice(at_most)
             batch = batch.slice(0, at_most)
         return batch
-
-
-def _require_columns(file: pq.ParquetFile, path: str, columns: Sequence[str]) -> None:
-    present = file.schema_arrow.names
-    missing = [name for name in columns if name not in present]
-    if missing:
-        close = [match for name in missing for match in difflib.get_close_matches(name, present, 1, 0.7)]
-        raise InputInvalid(
-            f"{path} has no column {', '.join(map(repr, missing))}",
-            hint=f"did you mean {', '.join(map(repr, close))}?" if close else f"its columns are {', '.join(present)}",
-            missing=missing,
-        )
-    twice = sorted({name for name in columns if present.count(name) > 1})
-    if twice:
-        raise InputInvalid(
-            f"{path} has several columns named {', '.join(map(repr, twice))}",
-            hint="write the file anew with one of each, then run the same command again",
-        )
-
-
-def _require_same(handle: BinaryIO, known: FileIdentity) -> None:
-    if not local.is_same(handle, known):
-        raise InputChanged(
-            f"{known.path} changed while its partition was being scored",
-            hint="run the same command again once the file is complete",
-        )
 
 
 def _damaged(path: str, error: BaseException) -> InputInvalid:

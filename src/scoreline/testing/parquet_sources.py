@@ -31,6 +31,28 @@ class ParquetSourceSuite(SourceSuite):
     def __init__(self, make: MakeSource, folder: Path) -> None:
         super().__init__(make, lambda path, frame: frame.write_parquet(path), ".parquet", folder)
 
+    # -- columns
+
+    def check_a_missing_column_is_named(self) -> None:
+        """Asked for what is not there, the error names the column and the file."""
+        path = self.put(tiny_frame(12))
+        error = refused(
+            InputInvalid, "a column that is not there was read", self.rows, columns=["row", "smal", "nothing"]
+        )
+        for text in ("smal", "nothing", str(path)):
+            assert text in str(error)
+
+    def check_numbers_are_wide(self) -> None:
+        """Integers come as Int64 and floats as Float64, values unchanged, so that arithmetic cannot wrap."""
+        frame = pl.DataFrame(
+            {"a": [127, None, -128], "b": [2**31 - 1, None, 0], "c": [1.5, None, float("nan")], "d": [2**63 - 1, 1, 0]},
+            schema={"a": pl.Int8, "b": pl.Int32, "c": pl.Float32, "d": pl.Int64},
+        )
+        self.put(frame)
+        rows = self.rows(columns=frame.columns)
+        assert rows.schema == {"a": pl.Int64, "b": pl.Int64, "c": pl.Float64, "d": pl.Int64}
+        assert_frame_equal(rows, frame, check_dtypes=False, check_exact=True)
+
     # -- row groups
 
     def check_one_long_row_group_is_cut(self) -> None:
@@ -64,7 +86,7 @@ class ParquetSourceSuite(SourceSuite):
             self.put_groups([frame[end - size : end] for size, end in zip(sizes, ends, strict=True)], slug=slug)
             with small_units(_UNIT):
                 for workers in (1, 3, 16):
-                    assert_frame_equal(self.rows(workers=workers, slug=slug), self._wide(frame), check_exact=True)
+                    assert_frame_equal(self.rows(workers=workers, slug=slug), self.as_read(frame), check_exact=True)
 
     def check_rows_are_counted_by_the_footer(self) -> None:
         """The count comes from outside the read path: it is there although no page can be read."""
@@ -139,7 +161,7 @@ class ParquetSourceSuite(SourceSuite):
                     "write_statistics": False,
                 }
                 self.put_table(frame.to_arrow(), slug=f"{codec}-{version}", **options)
-                assert_frame_equal(self.rows(slug=f"{codec}-{version}"), self._wide(frame), check_exact=True)
+                assert_frame_equal(self.rows(slug=f"{codec}-{version}"), self.as_read(frame), check_exact=True)
 
     def check_odd_names_are_columns(self) -> None:
         """A column's name is taken as it is: dots do not reach into another column."""
@@ -160,6 +182,17 @@ class ParquetSourceSuite(SourceSuite):
         assert self.rows(columns=["b"]).to_dicts() == [{"b": 3}]
 
     # -- damage
+
+    def check_damaged_files_are_refused(self) -> None:
+        """Empty, truncated anywhere, or of another kind: the error names the file, and a retry would not help."""
+        path = self.put(tiny_frame(60))
+        whole = path.read_bytes()
+        lengths = [*range(0, len(whole), max(1, len(whole) // 40)), len(whole) - 1]
+        damaged = [whole[:length] for length in lengths] + [b"no such format", bytes(len(whole)), whole[1:]]
+        for content in damaged:
+            path.write_bytes(content)
+            error = refused(InputInvalid, f"{len(content)} damaged bytes were read", self.rows)
+            assert str(path) in str(error)
 
     def check_flipped_bytes_are_no_traceback(self) -> None:
         """A file with flipped bytes is refused, or read as it says; it never ends in a library's own error."""
@@ -197,7 +230,8 @@ class ParquetSourceSuite(SourceSuite):
                 writer.write_table(group.to_arrow())
 
     def _require(self, frame: pl.DataFrame, workers: int) -> None:
-        assert_frame_equal(self.rows(workers=workers), self._wide(frame), check_exact=True)
+        assert_frame_equal(self.rows(workers=workers), self.as_read(frame), check_exact=True)
 
-    def _wide(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.with_columns(pl.col("small").cast(pl.Int64))
+    def as_read(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Integers are wide."""
+        return frame.with_columns(pl.col(pl.Int32).cast(pl.Int64))

@@ -1,0 +1,126 @@
+"""A local folder of input files, one or several for each partition, whatever their format.
+
+It finds the files, tells whether they are still those that were planned, and cuts them into splits; the format reads
+them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from scoreline.abc import Batch, Format
+from scoreline.casts import widen
+from scoreline.errors import InputChanged, InputInvalid, InputMissing
+from scoreline.partition import Grid, Partition
+from scoreline.splits import FileIdentity, Split
+from scoreline.stores import local
+from scoreline.template import Template
+
+_LISTED_FILES = 100_000
+_UNITS_PER_SPLIT = 4
+_SPLITS_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """What sources of local files have in common; they add ``format``.
+
+    Args:
+        folder: where the template's paths begin.
+        template: path of a partition's file, or of its files with wildcards.
+        grid: the job's grid.
+        values: fields that the job fills.
+    """
+
+    folder: Path
+    template: Template
+    grid: Grid
+    values: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def format(self) -> Format:
+        """How the files are read."""
+        raise NotImplementedError
+
+    def partitions(self) -> list[Partition]:
+        """See `scoreline.abc.Source.partitions`."""
+        start = self.folder / self.template.fixed_folder
+        prefix = f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""
+        found = (
+            self.template.partition_of(prefix + path, self.grid, dict(self.values))
+            for path in itertools.islice(local.all_files(start, self.template.depth), _LISTED_FILES)
+        )
+        return sorted({one for one in found if one is not None}, key=lambda one: one.slug)
+
+    def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:
+        """See `scoreline.abc.Source.fingerprint`."""
+        pattern = self.template.render(partition, dict(self.values))
+        paths = local.matching(self.folder, pattern)
+        if not paths:
+            raise self._missing(partition, pattern)
+        return tuple(self._identify(path) for path in paths)
+
+    def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
+        """See `scoreline.abc.Source.splits`."""
+        units = []
+        for file in files:
+            with local.open_input(Path(file.path)) as handle:
+                require_same(handle, file)
+                units.append(self.format.units(handle, file))
+        wanted = sum(map(len, units)) // (workers * _SPLITS_PER_WORKER)
+        per_split = min(max(wanted, 1), _UNITS_PER_SPLIT)
+        cut = [
+            (file, ordinal, piece)
+            for ordinal, (file, own) in enumerate(zip(files, units, strict=True))
+            for piece in self.format.cut(own, per_split)
+        ]
+        return [Split(index, file, ordinal, piece) for index, (file, ordinal, piece) in enumerate(cut)]
+
+    def read(self, split: Split, columns: Sequence[str]) -> Iterator[Batch]:
+        """See `scoreline.abc.Source.read`."""
+        with local.open_input(Path(split.file.path)) as handle:
+            require_same(handle, split.file)
+            try:
+                for unit, frame in self.format.read(handle, split, columns):
+                    # What is handed out was read before the file was found unchanged.
+                    require_same(handle, split.file)
+                    yield Batch(widen(frame), unit.first_row)
+            except InputInvalid:
+                # A file that changes while it is read looks damaged.
+                require_same(handle, split.file)
+                raise
+
+    def done(self, partition: Partition) -> None:
+        """See `scoreline.abc.Source.done`: files stay where they are."""
+
+    def _identify(self, path: Path) -> FileIdentity:
+        with local.open_input(path) as handle:
+            footer, rows = self.format.identify(handle, str(path))
+            return local.identity(handle, path, footer, rows)
+
+    def _missing(self, partition: Partition, pattern: str) -> InputMissing:
+        there = [one.slug for one in self.partitions()]
+        shown = f"{', '.join(there[-6:])} ({len(there)} in all)" if there else "none"
+        return InputMissing(
+            f"no input for {partition}: {self.folder / pattern} is not there",
+            hint=f"partitions that are there: {shown}",
+            path=str(self.folder / pattern),
+            partition=partition.slug,
+        )
+
+
+def require_same(handle: BinaryIO, known: FileIdentity) -> None:
+    """Checks that an open file is still the planned one.
+
+    Raises:
+        InputChanged: it is not.
+    """
+    if not local.is_same(handle, known):
+        raise InputChanged(
+            f"{known.path} changed while its partition was being scored",
+            hint="run the same command again once the file is complete",
+        )
