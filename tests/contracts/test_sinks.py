@@ -34,8 +34,8 @@ def _read(folder, path):
         return None
 
 
-def _suite(folder, template, csv=Csv(), **options):
-    files = Files(template, csv=csv)
+def _suite(folder, template, csv=None, **options):
+    files = Files(template, csv=csv or Csv())
     written = FORMATS[files.format].of(files)
     make = functools.partial(FileSink, folder, files.template, format=written, **options)
     read = functools.partial(_read, folder)

@@ -24,6 +24,7 @@ from scoreline.formats.joined import JoinReceipt
 from scoreline.formats.texts import as_texts, from_texts
 from scoreline.provenance import Provenance
 
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
 _FORMULA = r"^('*[=+\-@\t\r])"
 _MARKS = {
     "utf-8-sig": ("utf-8", codecs.BOM_UTF8),
@@ -104,7 +105,7 @@ class CsvOutput:
         cells = as_texts(frame).with_columns(
             self._cell(pl.col(name).cast(pl.String)).alias(name)
             for name, dtype in frame.schema.items()
-            if dtype in {pl.String, pl.Categorical, pl.Enum}
+            if isinstance(dtype, _TEXT)
         )
         buffer = io.BytesIO()
         cells.write_csv(
@@ -160,6 +161,6 @@ class CsvOutput:
         if texts.height != block.records:
             raise ValueError(f"{block.records} records are read as {texts.height} rows")
         if self.csv.escape_formulas:
-            names = [name for name, dtype in schema.items() if dtype in {pl.String, pl.Categorical, pl.Enum}]
+            names = [name for name, dtype in schema.items() if isinstance(dtype, _TEXT)]
             texts = texts.with_columns(pl.col(names).str.replace("^'" + _FORMULA.removeprefix("^"), "$1"))
         return from_texts(texts, schema)
