@@ -23,7 +23,8 @@ from scoreline.formats.joined import JoinReceipt
 from scoreline.formats.texts import as_texts, from_texts
 from scoreline.provenance import Provenance
 
-_NATIVE = {pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64}
+_SMALL = (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)
+_NATIVE = (pl.Boolean, pl.Int32, pl.Int64, pl.UInt32, pl.UInt64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +109,21 @@ def _odd_member(name: str) -> pl.Expr:
 
 
 def _rows(text: bytes, schema: pl.Schema) -> pl.DataFrame:
-    native = {
-        name: dtype if dtype in _NATIVE or dtype in {pl.Float64, pl.Float32} else pl.String()
-        for name, dtype in schema.items()
-    }
     try:
-        return from_texts(pl.read_ndjson(text, schema=native), schema)
-    except (pl.exceptions.PolarsError, ValueError):
+        read = pl.read_ndjson(text, schema={name: _read_as(dtype, pl.Float64) for name, dtype in schema.items()})
+    except pl.exceptions.PolarsError:
         # A text where a number should be: NaN or an infinity.
-        texts = {name: dtype if dtype in _NATIVE else pl.String() for name, dtype in schema.items()}
-    try:
-        return from_texts(pl.read_ndjson(text, schema=texts), schema)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(str(error)) from error
+        try:
+            read = pl.read_ndjson(text, schema={name: _read_as(dtype, pl.String) for name, dtype in schema.items()})
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(str(error)) from error
+    return from_texts(read, schema)
+
+
+def _read_as(dtype: pl.DataType, floating: type[pl.DataType]) -> pl.DataType:
+    """The type that Polars reads from JSON without a loss, where it does not read the column's own."""
+    if isinstance(dtype, _SMALL):
+        return pl.Int32()
+    if isinstance(dtype, pl.Float64):
+        return floating()
+    return dtype if isinstance(dtype, _NATIVE) else pl.String()
