@@ -19,6 +19,7 @@ from scoreline.formats.published import opened, provenance_in
 from scoreline.sinks.files import FileSink
 from scoreline.slot import Slot
 from scoreline.testing.builders import tiny_frame, tiny_provenance
+from scoreline.testing.file_calls import FileCalls, watched
 from scoreline.testing.file_sinks import FileSinkSuite
 from scoreline.testing.sinks import no_fence
 
@@ -158,6 +159,13 @@ def test_labels_do_not_pile_up(text, tmp_path):
         text.publish([tiny_frame(token)], f"run-{token}", token)
         assert text.sink.current("one.csv").run_id == f"run-{token}"
     assert len(list((tmp_path / ".output.scoreline" / "provenance").rglob("*.json"))) == 4
+
+
+def test_a_label_is_on_stable_storage_before_its_file_has_its_name(text, tmp_path):
+    with watched(FileCalls()) as calls:
+        target = Path(text.publish([tiny_frame(3)], "run-1", 1).target)
+    (label,) = (tmp_path / ".output.scoreline" / "provenance").rglob("*.json")
+    assert max(calls.naming(label), calls.syncs(label)[0], calls.syncs(label.parent)[0]) < calls.naming(target)
 
 
 def test_a_reader_who_opened_the_content_of_before_still_knows_it(text):
