@@ -24,6 +24,19 @@ from scoreline.formats.joined import JoinReceipt
 from scoreline.formats.texts import as_texts, from_texts
 from scoreline.provenance import Provenance
 
+_NUMBERS = (
+    pl.Float32,
+    pl.Float64,
+    pl.Int8,
+    pl.Int16,
+    pl.Int32,
+    pl.Int64,
+    pl.UInt8,
+    pl.UInt16,
+    pl.UInt32,
+    pl.UInt64,
+)
+"""Types that Arrow reads exactly itself."""
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _FORMULA = r"^('*[=+\-@\t\r])"
 _MARKS = {
@@ -142,13 +155,16 @@ class CsvOutput:
         import pyarrow as pa
         from pyarrow import csv as arrow
 
+        numbers = {name: dtype for name, dtype in schema.items() if isinstance(dtype, _NUMBERS)}
+        types = dict.fromkeys(schema.names(), pa.large_string())
+        types |= {field.name: field.type for field in pl.DataFrame(schema=numbers).to_arrow().schema}
         try:
             table = arrow.read_csv(
                 pa.BufferReader(block.text),
-                arrow.ReadOptions(column_names=schema.names(), block_size=len(block.text), use_threads=False),
+                arrow.ReadOptions(column_names=schema.names(), block_size=len(block.text)),
                 arrow.ParseOptions(delimiter=self.csv.separator, newlines_in_values=True, ignore_empty_lines=False),
                 arrow.ConvertOptions(
-                    column_types=dict.fromkeys(schema.names(), pa.large_string()),
+                    column_types=types,
                     null_values=[self._null],
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=False,

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import math
+import tracemalloc
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -334,3 +335,22 @@ def test_damaged_gzip_is_told(folder):
     for harmed in (content[:-3], content[:30], b"no gzip", content[:40] + b"\xff\xff" + content[42:]):
         with pytest.raises(ValueError, match=r"damaged|record|columns|rows"):
             read_back(CsvOutput(compressed=True), harmed, tiny_frame(0).schema)
+
+
+@pytest.mark.parametrize(
+    "output", [CsvOutput(), CsvOutput(compressed=True), JsonlOutput()], ids=["csv", "csv.gz", "jsonl"]
+)
+def test_joining_takes_no_more_memory_for_four_times_the_parts(output, tmp_path, monkeypatch):
+    monkeypatch.setattr(text_records, "_CHUNK", 1 << 16)
+    monkeypatch.setattr("scoreline.formats.joined._CHUNK", 1 << 16)
+    part = tmp_path / "0.part"
+    with part.open("wb") as handle:
+        output.write(pl.select(n=pl.int_range(100_000), text=pl.lit('a "quoted"\ntext')), handle)
+    peaks = []
+    for times in (1, 4):
+        with (tmp_path / "joined").open("wb") as target:
+            tracemalloc.start()
+            assert output.join([part] * times, target, None).rows == 100_000 * times
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] < 3_000_000
