@@ -16,7 +16,13 @@ SOURCES = {
     "jsonl": "scoreline.sources.jsonl:JsonlSource",
     "parquet": "scoreline.sources.parquet:ParquetSource",
 }
-SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
+SINKS = {"files": "scoreline.sinks.files:FileSink"}
+FORMATS = {
+    "csv": "scoreline.formats.csv_output:CsvOutput",
+    "jsonl": "scoreline.formats.jsonl_output:JsonlOutput",
+    "parquet": "scoreline.formats.parquet:ParquetOutput",
+}
+"""How a sink writes files."""
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",
     "threads": "scoreline.engines.threads:ThreadEngine",
