@@ -376,7 +376,7 @@ def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str
     return {
         "scored_at": scored_at,
         "invocation": list(assembly.invocation),
-        "code": codebase.facts(assembly.job_file),
+        "code": assembly.once.get("code", lambda: codebase.facts(assembly.job_file)),
         "paths": list(found.paths),
         "files": [asdict(file) for file in found.files],
         "fingerprint": found.fingerprint,

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Source
+from scoreline.abc import Model, ModelVersion, Parity, Source
+from scoreline.assembly import Assembly
 from scoreline.contract import Rule
 from scoreline.errors import JobError, NotRowWise
 from scoreline.expressions import beyond_own_row, wrapping_part
@@ -32,6 +33,7 @@ from scoreline.score import (
     with_given,
 )
 from scoreline.splits import Split
+from scoreline.vetting import vet
 
 SAMPLE_ROWS = 1_000
 
@@ -56,6 +58,22 @@ class Evidence:
     def to_dict(self) -> dict[str, Any]:
         """JSON form, for the ledger."""
         return {"rows": self.rows, "accelerated": self.accelerate, "parity": self.parity and asdict(self.parity)}
+
+
+def vetted(assembly: Assembly, version: ModelVersion) -> tuple[Model, dict[str, Any], list[str]]:
+    """A pinned model that may be used: loaded, with what it says of itself and the notes on it.
+
+    Whether it may is found out once for all runs of an assembly: neither the pinned model nor the job changes.
+
+    Raises:
+        ScorelineError: it may not; see `scoreline.vetting.vet`.
+    """
+    file = assembly.models.fetch(version)
+    model = file.load([feature.name for feature in assembly.job.features])
+    notes = assembly.once.get(
+        ("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version)
+    )
+    return model, assembly.once.get(("about", version.digest), model.describe), notes
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from scoreline import crashpoints, durable
-from scoreline.abc import ModelFile
+from scoreline.abc import Model
 from scoreline.assembly import Assembly
 from scoreline.errors import (
     Busy,
@@ -32,7 +32,7 @@ from scoreline.job import require_sound
 from scoreline.opening import Opened, Wish, error_facts, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
-from scoreline.preflight import Evidence, examine, first_rows
+from scoreline.preflight import Evidence, examine, first_rows, vetted
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
@@ -47,7 +47,6 @@ from scoreline.record import (
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.score_split import ScoreSplit
 from scoreline.splits import FileIdentity, Split
-from scoreline.vetting import vet
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
@@ -104,10 +103,10 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
     """
     work = work_of(assembly, handle)
     stagings(assembly, work)
-    model_file = assembly.models.fetch(work.model)
+    model, about, vetted_notes = vetted(assembly, work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
     _require_columns(assembly, work)
-    evidence, about, vetted = _preflight(assembly, work, model_file, splits)
+    evidence = _preflight(assembly, work, model, splits)
     kept = durable.read_json(work.plan_path)
     if kept is not None:
         splits = [Split.from_dict(form) for form in kept["splits"]]
@@ -115,11 +114,11 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
         work.plan_path, {"splits": [split.to_dict() for split in splits], "accelerate": evidence.accelerate}
     )
     crashpoints.reach("plan.written")
-    notes = [*vetted, *_notes(about, evidence)]
+    notes = [*vetted_notes, *_notes(about, evidence)]
     for note in notes:
         _log.warning("%s", note)
-    model = work.record.facts["model"] | about
-    assembly.ledger.record(handle, RUNNING, {"evidence": evidence.to_dict(), "model": model, "notes": notes})
+    facts = {"evidence": evidence.to_dict(), "model": work.record.facts["model"] | about, "notes": notes}
+    assembly.ledger.record(handle, RUNNING, facts)
     assembly.notify("planned", handle, splits=len(splits), rows=work.rows)
     return splits
 
@@ -289,15 +288,11 @@ def _require_columns(assembly: Assembly, work: Work) -> None:
                 pass
 
 
-def _preflight(
-    assembly: Assembly, work: Work, model_file: ModelFile, splits: Sequence[Split]
-) -> tuple[Evidence, dict[str, Any], list[str]]:
-    model = model_file.load([feature.name for feature in assembly.job.features])
-    notes = vet(assembly.job, model_file, model, assembly.accept_version)
+def _preflight(assembly: Assembly, work: Work, model: Model, splits: Sequence[Split]) -> Evidence:
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
-        return Evidence(0, None), model.describe(), notes
-    return examine(assembly.job, model, sample, splits[0], work.constants), model.describe(), notes
+        return Evidence(0, None)
+    return examine(assembly.job, model, sample, splits[0], work.constants)
 
 
 def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
