@@ -32,7 +32,7 @@ from scoreline.job import require_sound
 from scoreline.opening import Opened, Wish, error_facts, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
-from scoreline.preflight import Evidence, examine, first_rows, vetted
+from scoreline.preflight import Evidence, Tried, examine, first_rows, vetted
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
@@ -292,7 +292,8 @@ def _preflight(assembly: Assembly, work: Work, model: Model, splits: Sequence[Sp
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
         return Evidence(0, None)
-    return examine(assembly.job, model, sample, splits[0], work.constants)
+    tried = assembly.once.get(("tried", work.model.digest, tuple(sample.schema.items())), Tried)
+    return tried.evidence(lambda: examine(assembly.job, model, sample, splits[0], work.constants))
 
 
 def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
