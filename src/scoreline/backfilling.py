@@ -295,7 +295,7 @@ def _put_away(assembly: Assembly, planned: Planned) -> Outcome:
     """The outcome of what was not due; input that a crash has left where it was is put away."""
     told = put_away(assembly, planned.partition.slug, planned.files) if planned.done else ()
     outcome = _untried(planned)
-    return replace(outcome, reason="; ".join([outcome.reason, *told]))
+    return replace(outcome, reason="; ".join([*told, outcome.reason]))
 
 
 def _untried(planned: Planned) -> Outcome:

@@ -175,7 +175,7 @@ def now(case: Case, file: FileIdentity) -> tuple[FileIdentity | None, str]:
     try:
         there = {one.path: one for one in case.assembly.source.fingerprint(case.partition)}
     except ScorelineError as error:
-        return None, f"cannot be read any more: {error.message}"
+        return (file, "") if _readable(case, file) else (None, f"cannot be read any more: {error.message}")
     if file.path not in there:
         if _readable(case, file):
             return file, ""  # given by hand

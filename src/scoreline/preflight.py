@@ -102,9 +102,7 @@ def vetted(assembly: Assembly, version: ModelVersion) -> tuple[Model, dict[str, 
     """
     file = assembly.models.fetch(version)
     model = file.load([feature.name for feature in assembly.job.features])
-    notes = assembly.once.get(
-        ("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version)
-    )
+    notes = assembly.once.get(("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version))
     return model, assembly.once.get(("about", version.digest), model.describe), notes
 
 

@@ -244,9 +244,7 @@ class SqliteLedger:
 
     def _connect(self) -> sqlite3.Connection:
         if not self._read_only:
-            return sqlite3.connect(
-                self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            return sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         # Who may only read can still ask. Without a log beside it the file is whole, and nobody writes to it.
         mode = "mode=ro" if self.path.with_name(self.path.name + "-wal").exists() else "mode=ro&immutable=1"
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, timeout=_TIMEOUT_SECONDS)

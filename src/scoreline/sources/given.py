@@ -30,7 +30,7 @@ class GivenFile:
         """None: whose input it is, the caller says."""
         return []
 
-    def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:  # noqa: ARG002
+    def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:
         """See `scoreline.abc.Source.fingerprint`: the same file for every partition."""
         return (self.inner.identify(self.path),)
 
@@ -42,6 +42,6 @@ class GivenFile:
         """See `scoreline.abc.Source.read`."""
         return self.inner.read(split, columns)
 
-    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:  # noqa: ARG002
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`: it is not Scoreline's to move."""
         return ()

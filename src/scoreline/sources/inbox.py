@@ -242,13 +242,14 @@ class InboxSource:
 
     def _last(self, place: Path) -> Path | None:
         """The last arrival; some of those before it may have been removed by hand."""
-        last, missed = None, 0
-        for number in itertools.count(1):
-            path = _arrival(place, number)
-            if path.exists():
+        stem, suffix = _parts(place)
+        last, missed = str(place) if place.exists() else "", 0
+        for number in itertools.count(2):
+            path = f"{stem}~{number}{suffix}"
+            if os.path.exists(path):  # noqa: PTH110 - asked many times for each file
                 last, missed = path, 0
             elif missed == _GAP:
-                return last
+                return Path(last) if last else None
             else:
                 missed += 1
         raise AssertionError
@@ -256,7 +257,7 @@ class InboxSource:
     def _where(self, file: FileIdentity) -> FileIdentity:
         """The file under the path where it lies now."""
         path = Path(file.path)
-        if moves.is_file_of(path, file):
+        if moves.is_file_of(path, file) or not path.is_relative_to(self.folder):
             return file
         partition = self.template.partition_of(path.relative_to(self.folder).as_posix(), self.grid, dict(self.values))
         if partition is None:
@@ -273,21 +274,26 @@ class InboxSource:
             last = self._last(place)
             if last is not None and moves.is_file_of(last, file):
                 gone = moves.remove(path, lambda taken: moves.same_bytes(taken, last))
-                return f"{path} is the same as {last}, so it was taken away" if gone else ""
+                return f"{path.name} is the same as {last}, so it was taken away" if gone else ""
             first = _number(last) + 1
             moved = moves.move(path, file, lambda number: _arrival(place, first + number))
         if moved is None:
-            return f"{path} is a newer file by now: it stays, to be scored next" if path.exists() else ""
-        return f"{path} was moved to {moved}"
+            return f"{path.name} is a newer file by now: it stays, to be scored next" if path.exists() else ""
+        return f"{path.name} was moved to {moved}"
 
 
 def _arrival(place: Path, number: int) -> Path:
     """The name of an arrival: ``a.csv.gz``, ``a~2.csv.gz`` ..."""
-    if number == 1:
-        return place
-    bare = place.name.removesuffix(COMPRESSED)
-    stem, suffix = os.path.splitext(bare)
-    return place.with_name(f"{stem}~{number}{suffix}{place.name[len(bare) :]}")
+    stem, suffix = _parts(place)
+    return place if number == 1 else Path(f"{stem}~{number}{suffix}")
+
+
+def _parts(place: Path) -> tuple[str, str]:
+    """The path before and after the place of an arrival's number."""
+    text = str(place)
+    bare = text.removesuffix(COMPRESSED)
+    cut = len(bare) - len(PurePosixPath(bare).suffix)
+    return text[:cut], text[cut:]
 
 
 def _number(place: Path | None) -> int:

@@ -99,7 +99,7 @@ class ParquetSource:
                 _require_same(handle, split.file)
                 raise
 
-    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:  # noqa: ARG002
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`: files stay where they are."""
         return ()
 
