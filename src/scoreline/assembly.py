@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import shlex
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scoreline.abc import Engine, Event, Ledger, ModelStore, Observer, Sink, Source
 from scoreline.job import Job
 from scoreline.record import RunHandle
 
+Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +34,22 @@ class Limits:
     heartbeat: float = 10.0
     park: float = 900.0
     wait: float = 30.0
+
+
+class Once:
+    """What is the same for all runs of one assembly, and is found out by the first that asks."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, Any] = {}
+        self._lock = threading.RLock()
+
+    def get(self, what: object, find: Callable[[], Found]) -> Found:
+        """What was found under this key, or what ``find`` finds now; what it raises is kept nowhere."""
+        with self._lock:
+            if what not in self._found:
+                self._found[what] = find()
+            found: Found = self._found[what]
+            return found
 
 
 def _now() -> datetime:
@@ -57,6 +75,7 @@ class Assembly:
         cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
         accept_version: whether a model that other library versions made may be used without golden rows.
         job_file: the job's file, for advice and the ledger; None for a job made in Python.
+        once: what the runs of a backfill have in common.
     """
 
     job: Job
@@ -73,6 +92,7 @@ class Assembly:
     cautious_sinks: tuple[Sink, ...] = ()
     accept_version: bool = False
     job_file: Path | None = None
+    once: Once = field(default_factory=Once, compare=False, repr=False)
 
     def release_command(self, run_id: str) -> str:
         """What to type to publish a refused run."""

@@ -36,11 +36,11 @@ from scoreline.opening import Wish, error_facts, living
 from scoreline.outcome import NO_INPUT, NOT_RUN, TEMPORARY, BackfillReport, Outcome
 from scoreline.partition import Partition
 from scoreline.planning import DAMAGED, Planned, pinned, plan
+from scoreline.preflight import vetted
 from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED, RunRecord
 from scoreline.report import Counts, RunReport, SplitReport
-from scoreline.runner import run
+from scoreline.runner import put_away, run
 from scoreline.splits import Split
-from scoreline.vetting import vet
 
 _HIT_ALL_ALIKE = (
     LedgerFailed,
@@ -102,12 +102,10 @@ def backfill(
     version = assembly.models.resolve(str(assembly.job.model))
     if any(one.due and one.state not in {PREPARED, DAMAGED} for one in planned):
         # What is wrong with the model is wrong for every partition: it is said once, before anything runs.
-        file = assembly.models.fetch(version)
-        model = file.load([feature.name for feature in assembly.job.features])
-        vet(assembly.job, file, model, assembly.accept_version)
+        vetted(assembly, version)
     crew = _Crew(assembly, wish, spectators)
     done = crew.work([one for one in planned if one.tried], at_once)
-    outcomes = tuple(done.get(one.partition.slug) or _untried(one) for one in planned)
+    outcomes = tuple(done.get(one.partition.slug) or _put_away(assembly, one) for one in planned)
     about = {"uri": version.uri, "digest": version.digest, "version": version.version}
     seconds = round(time.monotonic() - began, 4)
     later = tuple(partition.slug for one in planned for partition in one.later)
@@ -291,6 +289,13 @@ def _of_report(planned: Planned, report: RunReport) -> Outcome:
         quarantine=report.quarantine,
         published_run=report.run_id,
     )
+
+
+def _put_away(assembly: Assembly, planned: Planned) -> Outcome:
+    """The outcome of what was not due; input that a crash has left where it was is put away."""
+    told = put_away(assembly, planned.partition.slug, planned.files) if planned.done else ()
+    outcome = _untried(planned)
+    return replace(outcome, reason="; ".join([*told, outcome.reason]))
 
 
 def _untried(planned: Planned) -> Outcome:

@@ -10,11 +10,12 @@ import json
 import re
 import sys
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from scoreline.codebase import version_of
 from scoreline.errors import ModelInvalid
 
 CARD, GOLDEN = "scoreline.json", "golden.parquet"
@@ -106,7 +107,7 @@ def running_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     found = {}
     for name in names:
         try:
-            found[name] = version(name)
+            found[name] = version_of(name)
         except PackageNotFoundError:
             continue
     return found

@@ -13,6 +13,8 @@ from scoreline.errors import MissingExtra, UsageError
 
 SOURCES = {
     "csv": "scoreline.sources.csv:CsvSource",
+    "given": "scoreline.sources.given:GivenFile",
+    "inbox": "scoreline.sources.inbox:InboxSource",
     "jsonl": "scoreline.sources.jsonl:JsonlSource",
     "parquet": "scoreline.sources.parquet:ParquetSource",
 }

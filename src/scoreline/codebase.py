@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 from importlib.metadata import version
@@ -13,11 +14,21 @@ from scoreline.durable import sha256_of
 _GIT_SECONDS = 5.0
 
 
+@functools.cache
+def version_of(package: str) -> str:
+    """Installed version of a package; it is looked up once, because that means parsing all of its metadata.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    return version(package)
+
+
 def facts(job_file: Path | None) -> dict[str, Any]:
     """What a run records of its code; None stands for what cannot be told."""
     return {
-        "scoreline": version("scoreline"),
-        "polars": version("polars"),
+        "scoreline": version_of("scoreline"),
+        "polars": version_of("polars"),
         "python": platform.python_version(),
         "job_file": str(job_file) if job_file else None,
         "job_sha256": sha256_of(job_file) if job_file and job_file.is_file() else None,

@@ -111,12 +111,14 @@ class Opened:
         reason: why it is due, or why not.
         current: the last publication, when nothing is due.
         healed: runs that were prepared by others and have been published on the way.
+        files: of the input, when nothing is due.
     """
 
     handle: RunHandle | None
     reason: str
     current: RunRecord | None = None
     healed: tuple[str, ...] = ()
+    files: tuple[FileIdentity, ...] = ()
 
 
 def survey(assembly: Assembly, partition: Partition) -> Survey:
@@ -269,7 +271,7 @@ def open_run(
             verdict = why_due(assembly, found, wish)
             reason, last = verdict.reason, verdict.slot
             if not verdict.due:
-                return Opened(None, reason, verdict.last, tuple(healed))
+                return Opened(None, reason, verdict.last, tuple(healed), found.files)
         claim = _claim(assembly, partition, found, reason, deadline)
         if claim is None:
             continue
@@ -374,7 +376,7 @@ def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str
     return {
         "scored_at": scored_at,
         "invocation": list(assembly.invocation),
-        "code": codebase.facts(assembly.job_file),
+        "code": assembly.once.get("code", lambda: codebase.facts(assembly.job_file)),
         "paths": list(found.paths),
         "files": [asdict(file) for file in found.files],
         "fingerprint": found.fingerprint,

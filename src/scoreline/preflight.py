@@ -6,13 +6,14 @@ each time, because data and models change; ``check`` does it without a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Source
+from scoreline.abc import Model, ModelVersion, Parity, Source
+from scoreline.assembly import Assembly
 from scoreline.contract import Rule
 from scoreline.errors import JobError, NotRowWise
 from scoreline.expressions import beyond_own_row, wrapping_part
@@ -32,6 +33,7 @@ from scoreline.score import (
     with_given,
 )
 from scoreline.splits import Split
+from scoreline.vetting import vet
 
 SAMPLE_ROWS = 1_000
 
@@ -43,10 +45,12 @@ class Evidence:
     Attributes:
         rows: rows of the sample that the filters kept.
         parity: of the accelerated form; None when there is none, or no row to compare.
+        shared: whether earlier runs of the same backfill have found it, on rows of the same types.
     """
 
     rows: int
     parity: Parity | None
+    shared: bool = False
 
     @property
     def accelerate(self) -> bool:
@@ -55,7 +59,51 @@ class Evidence:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, for the ledger."""
-        return {"rows": self.rows, "accelerated": self.accelerate, "parity": self.parity and asdict(self.parity)}
+        parity = self.parity and asdict(self.parity)
+        told = {"rows": self.rows, "accelerated": self.accelerate, "parity": parity}
+        return told | ({"shared": True} if self.shared else {})
+
+
+@dataclass
+class Tried:
+    """What earlier runs have found with the same job and model, on rows of the same types.
+
+    Small files show little each. Once their samples add up to that of a large one, nothing more is to be learned.
+
+    Attributes:
+        rows: kept rows of all samples.
+        found: the evidence of the largest one; None while there is none, or where a form disagreed.
+    """
+
+    rows: int = 0
+    found: Evidence | None = None
+
+    def evidence(self, find: Callable[[], Evidence]) -> Evidence:
+        """What was found before, if that is enough, else what ``find`` finds in this run's own rows."""
+        if self.found is not None and self.rows >= SAMPLE_ROWS:
+            return replace(self.found, shared=True)
+        now = find()
+        if now.parity is not None and not now.parity.agrees:
+            self.rows, self.found = 0, None
+            return now
+        self.rows += now.rows
+        if self.found is None or now.rows > self.found.rows:
+            self.found = now
+        return now
+
+
+def vetted(assembly: Assembly, version: ModelVersion) -> tuple[Model, dict[str, Any], list[str]]:
+    """A pinned model that may be used: loaded, with what it says of itself and the notes on it.
+
+    Whether it may is found out once for all runs of an assembly: neither the pinned model nor the job changes.
+
+    Raises:
+        ScorelineError: it may not; see `scoreline.vetting.vet`.
+    """
+    file = assembly.models.fetch(version)
+    model = file.load([feature.name for feature in assembly.job.features])
+    notes = assembly.once.get(("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version))
+    return model, assembly.once.get(("about", version.digest), model.describe), notes
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:

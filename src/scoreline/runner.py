@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from scoreline import crashpoints, durable
-from scoreline.abc import ModelFile
+from scoreline.abc import Model
 from scoreline.assembly import Assembly
 from scoreline.errors import (
     Busy,
@@ -32,7 +32,7 @@ from scoreline.job import require_sound
 from scoreline.opening import Opened, Wish, error_facts, open_run, survey
 from scoreline.owner import Owner
 from scoreline.partition import Partition
-from scoreline.preflight import Evidence, examine, first_rows
+from scoreline.preflight import Evidence, Tried, examine, first_rows, vetted
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
@@ -46,8 +46,7 @@ from scoreline.record import (
 )
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.score_split import ScoreSplit
-from scoreline.splits import Split
-from scoreline.vetting import vet
+from scoreline.splits import FileIdentity, Split
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
@@ -104,10 +103,10 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
     """
     work = work_of(assembly, handle)
     stagings(assembly, work)
-    model_file = assembly.models.fetch(work.model)
+    model, about, vetted_notes = vetted(assembly, work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
     _require_columns(assembly, work)
-    evidence, about, vetted = _preflight(assembly, work, model_file, splits)
+    evidence = _preflight(assembly, work, model, splits)
     kept = durable.read_json(work.plan_path)
     if kept is not None:
         splits = [Split.from_dict(form) for form in kept["splits"]]
@@ -115,11 +114,11 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
         work.plan_path, {"splits": [split.to_dict() for split in splits], "accelerate": evidence.accelerate}
     )
     crashpoints.reach("plan.written")
-    notes = [*vetted, *_notes(about, evidence)]
+    notes = [*vetted_notes, *_notes(about, evidence)]
     for note in notes:
         _log.warning("%s", note)
-    model = work.record.facts["model"] | about
-    assembly.ledger.record(handle, RUNNING, {"evidence": evidence.to_dict(), "model": model, "notes": notes})
+    facts = {"evidence": evidence.to_dict(), "model": work.record.facts["model"] | about, "notes": notes}
+    assembly.ledger.record(handle, RUNNING, facts)
     assembly.notify("planned", handle, splits=len(splits), rows=work.rows)
     return splits
 
@@ -177,10 +176,27 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
     assembly.notify("published", handle, paths=[made.target for made in work.record.prepared])
 
 
-def close(assembly: Assembly, handle: RunHandle, report: RunReport) -> None:
-    """Tells the source and the observers that the run has ended."""
-    assembly.source.done(assembly.job.grid.parse(handle.partition))
+def close(assembly: Assembly, handle: RunHandle, report: RunReport) -> RunReport:
+    """Tells the source and the observers that the run has ended; the report with what became of the input."""
+    record = record_of(assembly, handle)
+    told = put_away(assembly, handle.partition, [FileIdentity(**form) for form in record.facts["files"]])
+    report = replace(report, notes=(*report.notes, *told))
     assembly.notify("ended", handle, report=report)
+    return report
+
+
+def put_away(assembly: Assembly, slug: str, files: Sequence[FileIdentity]) -> tuple[str, ...]:
+    """Tells the source that these files are published; sentences for people.
+
+    What goes wrong with them changes nothing of what is published: it is told, and the next run tries again.
+    """
+    try:
+        return assembly.source.done(assembly.job.grid.parse(slug), files)
+    except (OSError, ScorelineError) as error:
+        told = storage_failed(error) if isinstance(error, OSError) else error
+        note = f"{slug} is published, but its input could not be put away: {told.message}; the next run tries it again"
+        _log.warning("%s", note)
+        return (note,)
 
 
 def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunReport:  # noqa: B008 - frozen
@@ -195,7 +211,8 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
         clock.lap("open")
         if opened.handle is None:
             assert opened.current is not None
-            return report_of(opened.current, "current", opened.reason, clock, _healed(opened))
+            told = put_away(assembly, partition.slug, opened.files)
+            return report_of(opened.current, "current", opened.reason, clock, [*_healed(opened), *told])
         return _go_through(assembly, opened.handle, opened, clock)
     except OSError as error:
         raise storage_failed(error) from error
@@ -213,8 +230,7 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: Cl
         raise
     clock.lap("publish")
     report = report_of(record_of(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
-    close(assembly, handle, report)
-    return report
+    return close(assembly, handle, report)
 
 
 def _until_prepared(assembly: Assembly, handle: RunHandle, clock: Clock) -> None:
@@ -255,6 +271,8 @@ def heal(assembly: Assembly, handle: RunHandle) -> None:
     _log.info("run %s was prepared and not published: publishing it", handle.run_id)
     try:
         publish(replace(assembly, sinks=assembly.cautious_sinks or assembly.sinks), handle)
+        files = record_of(assembly, handle).facts["files"]
+        put_away(assembly, handle.partition, [FileIdentity(**form) for form in files])
     except OutputForeign as error:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
     except StagingLost as error:
@@ -270,15 +288,12 @@ def _require_columns(assembly: Assembly, work: Work) -> None:
                 pass
 
 
-def _preflight(
-    assembly: Assembly, work: Work, model_file: ModelFile, splits: Sequence[Split]
-) -> tuple[Evidence, dict[str, Any], list[str]]:
-    model = model_file.load([feature.name for feature in assembly.job.features])
-    notes = vet(assembly.job, model_file, model, assembly.accept_version)
+def _preflight(assembly: Assembly, work: Work, model: Model, splits: Sequence[Split]) -> Evidence:
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
-        return Evidence(0, None), model.describe(), notes
-    return examine(assembly.job, model, sample, splits[0], work.constants), model.describe(), notes
+        return Evidence(0, None)
+    tried = assembly.once.get(("tried", work.model.digest, tuple(sample.schema.items())), Tried)
+    return tried.evidence(lambda: examine(assembly.job, model, sample, splits[0], work.constants))
 
 
 def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:

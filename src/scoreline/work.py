@@ -11,12 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from scoreline import durable
 from scoreline.abc import ModelVersion, Staging
 from scoreline.assembly import Assembly
+from scoreline.codebase import version_of
 from scoreline.errors import JobError, LeaseLost, StagingLost
 from scoreline.provenance import Provenance
 from scoreline.record import REFUSED, RunHandle, RunRecord
@@ -119,7 +119,7 @@ def work_key(assembly: Assembly, record: RunRecord) -> str:
         "input": facts["files"],
         "paths": facts["paths"],
         "written": [files.declaration() for files in assembly.job.sink_files],
-        "made_by": [version("scoreline"), version("polars"), UNIT_ROWS],
+        "made_by": [version_of("scoreline"), version_of("polars"), UNIT_ROWS],
         "run": record.run_id if volatile else None,
     }
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24]
@@ -168,7 +168,7 @@ def provenance_of(assembly: Assembly, work: Work, counts: Counts) -> Provenance:
         counts=json.dumps(asdict(counts), sort_keys=True),
         volatile=json.dumps([column.name for column in assembly.job.output if column.volatile]),
         scored_at=facts["scored_at"],
-        scoreline=version("scoreline"),
+        scoreline=version_of("scoreline"),
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from scoreline.partition import Grid
 from scoreline.sources.csv import CsvSource
+from scoreline.sources.inbox import InboxSource
 from scoreline.sources.jsonl import JsonlSource
 from scoreline.sources.parquet import ParquetSource
 from scoreline.template import Template
@@ -13,9 +14,15 @@ from scoreline.testing.text_sources import CsvSourceSuite, JsonlSourceSuite
 
 TYPES = (("whole", pl.Int64()), ("float", pl.Float64()), ("flag", pl.Boolean()), ("text", pl.String()))
 
+TEMPLATE = Template("{slug}/*.parquet")
+
 
 def _make(folder):
-    return ParquetSource(folder, Template("{slug}/*.parquet"), Grid("named"))
+    return ParquetSource(folder, TEMPLATE, Grid("named"))
+
+
+def _make_inbox(folder):
+    return InboxSource(_make(folder), folder, TEMPLATE, Grid("named"), (), folder.parent / "processed", settle=0.0)
 
 
 def _csv(folder):
@@ -43,3 +50,10 @@ def test_csv_source(check, tmp_path):
 @pytest.mark.parametrize("check", JsonlSourceSuite.checks())
 def test_jsonl_source(check, tmp_path):
     JsonlSourceSuite(_jsonl, _typed, tmp_path).run(check)
+
+
+@pytest.mark.parametrize("check", ParquetSourceSuite.checks())
+def test_inbox_source(check, tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    ParquetSourceSuite(_make_inbox, folder).run(check)

@@ -76,3 +76,42 @@ def test_files_are_values():
     assert files == Files("{slug}.parquet", under="a") != Files("{slug}.parquet", under="b")
     assert pickle.loads(pickle.dumps(files)) == files
     assert len({files, Files("{slug}.parquet", under="a")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("processed", "place"),
+    [
+        ("done", ("done", "{name}")),
+        ("/far/done", ("/far/done", "{name}")),
+        ("data/processed/processed_{slug}_{name}", ("data/processed", "processed_{slug}_{name}")),
+        ("data/{slug}/{name}", ("data", "{slug}/{name}")),
+        ("/far/{slug}-{name}", ("/far", "{slug}-{name}")),
+        ("{slug}-{name}", (".", "{slug}-{name}")),
+    ],
+)
+def test_a_processed_place_is_a_folder_or_a_name_in_one(processed, place):
+    files = Files("{slug}.parquet", processed=processed)
+    assert files.is_inbox
+    assert files.processed_place == place
+
+
+@pytest.mark.parametrize("processed", ["done/{slug}", "{name}/{slug}", "done/{name}{name}", "done/{slug}_*_{name}"])
+def test_a_processed_place_has_to_say_how_a_file_is_called_there(processed):
+    with pytest.raises(UsageError, match="processed place"):
+        Files("{slug}.parquet", processed=processed)
+
+
+def test_files_of_several_folders_are_not_told_apart_by_their_names_alone():
+    with pytest.raises(UsageError, match="several folders"):
+        Files("{slug}/*/x.parquet", processed="done/{slug}_{name}")
+    assert Files("{slug}/*/x.parquet", processed="done").is_inbox
+
+
+@pytest.mark.parametrize("settle", [-1, float("inf"), float("nan")])
+def test_settle_is_a_number_of_seconds(settle):
+    with pytest.raises(UsageError, match="settle"):
+        Files("{slug}.parquet", settle=settle)
+
+
+def test_where_files_go_afterwards_does_not_decide_what_is_scored():
+    assert Files("{slug}.parquet", processed="done").declaration() == Files("{slug}.parquet").declaration()

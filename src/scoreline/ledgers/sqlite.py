@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ class SqliteLedger:
         self.path = path
         self._clock = clock
         self._boot = boot_id()
+        self._local = threading.local()
         self._read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whoever can write here can trust pickles
         _refuse_network(path.parent)
@@ -212,14 +214,14 @@ class SqliteLedger:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        # A connection per call: calls are few, and threads and forks cannot share one by mistake.
         try:
-            with closing(self._connect()) as db:
-                if not self._read_only:
-                    _write_ahead(db)
-                    db.execute("PRAGMA synchronous = FULL")
-                yield db
+            if self._read_only:
+                with closing(self._connect()) as db:
+                    yield db
+            else:
+                yield self._own()
         except sqlite3.Error as error:
+            self._local.open = None  # the next call begins with a new one
             raise LedgerFailed(
                 f"the ledger {self.path} cannot be used: {error}",
                 hint="another process holds it, perhaps a stopped one: find it by ps -e -o pid,stat,args, and end it"
@@ -227,9 +229,22 @@ class SqliteLedger:
                 else "check the disk's space and the folder's permissions, then run the same command again",
             ) from error
 
+    def _own(self) -> sqlite3.Connection:
+        """This thread's connection. Whoever closes the last one of a file waits for the disk, so it is kept."""
+        kept: _Open | None = getattr(self._local, "open", None)
+        if kept is None or kept.db.in_transaction or not kept.is_of(self.path):
+            self._local.open = None  # closed before the new one opens
+            db = self._connect()
+            kept = _Open(db)
+            _write_ahead(db)
+            db.execute("PRAGMA synchronous = FULL")
+            kept.file = _file(self.path)
+            self._local.open = kept
+        return kept.db
+
     def _connect(self) -> sqlite3.Connection:
         if not self._read_only:
-            return sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None)
+            return sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         # Who may only read can still ask. Without a log beside it the file is whole, and nobody writes to it.
         mode = "mode=ro" if self.path.with_name(self.path.name + "-wal").exists() else "mode=ro&immutable=1"
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, timeout=_TIMEOUT_SECONDS)
@@ -237,13 +252,14 @@ class SqliteLedger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._connection() as db:
-            db.execute("BEGIN IMMEDIATE")
             try:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
     def _migrate(self) -> str:
         scripts = sorted(
@@ -265,6 +281,34 @@ class SqliteLedger:
                 db.execute("INSERT INTO ledger (id) VALUES (?)", (uuid.uuid4().hex,))
             db.execute(f"PRAGMA user_version = {len(scripts)}")
             return str(db.execute("SELECT id FROM ledger").fetchone()[0])
+
+
+class _Open:
+    """One thread's open connection, closed when the thread or the ledger object goes."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db, self.process, self.file = db, os.getpid(), (0, 0)
+
+    def is_of(self, path: Path) -> bool:
+        """Whether this process has opened it, and the path still leads to that file."""
+        return self.process == os.getpid() and self.file == _file(path)
+
+    def __del__(self) -> None:
+        if self.process == os.getpid():
+            self.db.close()
+        else:
+            _INHERITED.append(self.db)  # a fork has no business with its parent's files, not even to close them
+
+
+_INHERITED: list[sqlite3.Connection] = []
+
+
+def _file(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_dev, stat.st_ino
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:

@@ -62,7 +62,7 @@ class FolderSource:
         paths = local.matching(self.folder, pattern)
         if not paths:
             raise self._missing(partition, pattern)
-        return tuple(self._identify(path) for path in paths)
+        return tuple(self.identify(path) for path in paths)
 
     def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
         """See `scoreline.abc.Source.splits`."""
@@ -94,10 +94,12 @@ class FolderSource:
                 require_same(handle, split.file)
                 raise
 
-    def done(self, partition: Partition) -> None:
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`: files stay where they are."""
+        return ()
 
-    def _identify(self, path: Path) -> FileIdentity:
+    def identify(self, path: Path) -> FileIdentity:
+        """See `scoreline.abc.FileSource.identify`."""
         with local.open_input(path) as handle:
             footer, rows = self.format.identify(handle, str(path))
             return local.identity(handle, path, footer, rows)

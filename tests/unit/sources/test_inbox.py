@@ -1,0 +1,276 @@
+"""What an inbox takes, what it waits for, and where a file is found again."""
+
+import logging
+import os
+import pickle
+import threading
+import time
+
+import polars as pl
+import pytest
+
+from scoreline.errors import InputChanged, InputInvalid, InputMissing
+from scoreline.partition import Grid, Partition
+from scoreline.sources.inbox import InboxSource
+from scoreline.sources.parquet import ParquetSource
+from scoreline.template import Template
+from scoreline.testing.builders import tiny_frame
+
+ONE = Partition("one")
+
+
+def inbox(root, path="{slug}.parquet", called="{name}", grid="named", settle=0.0):
+    template, grid = Template(path), Grid(grid)
+    inner = ParquetSource(root / "inbox", template, grid)
+    return InboxSource(inner, root / "inbox", template, grid, (), root / "done", called, settle)
+
+
+def put(root, name, rows=3, first=0):
+    path = root / "inbox" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tiny_frame(rows, first).write_parquet(path)
+    return path
+
+
+def moved(root):
+    return sorted(path.relative_to(root / "done").as_posix() for path in (root / "done").rglob("*") if path.is_file())
+
+
+def rows(source, partition=ONE):
+    splits = source.splits(source.fingerprint(partition), 1)
+    return pl.concat(batch.frame for split in splits for batch in source.read(split, ["row"]))["row"].to_list()
+
+
+def publish(source, partition=ONE):
+    return source.done(partition, source.fingerprint(partition))
+
+
+# -- what is taken
+
+
+@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", "a.parquet.part", "a.parquet.crdownload", "a.parquet~"])
+def test_hidden_and_temporary_names_are_ignored(tmp_path, name, caplog):
+    put(tmp_path, name)
+    put(tmp_path, "a.parquet")
+    assert inbox(tmp_path).partitions() == [Partition("a")]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", ["_part.parquet", ".part.parquet", "part.parquet.tmp"])
+def test_a_temporary_name_is_no_part_of_a_partition(tmp_path, name):
+    put(tmp_path, f"one/{name}", 100)
+    put(tmp_path, "one/a.parquet", 3)
+    assert [file.rows for file in inbox(tmp_path, "{slug}/*").fingerprint(ONE)] == [3]
+
+
+def test_a_temporary_name_that_is_asked_for_is_not_there(tmp_path):
+    put(tmp_path, "_one.parquet")
+    with pytest.raises(InputMissing):
+        inbox(tmp_path).fingerprint(Partition("_one"))
+
+
+def test_a_name_that_is_no_partition_is_told_once(tmp_path, caplog):
+    put(tmp_path, "two words.parquet")
+    put(tmp_path, "a.csv")
+    source = inbox(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert [source.partitions(), source.partitions()] == [[], []]
+    (record,) = caplog.records
+    assert "'two words.parquet'" in record.getMessage()
+    assert "'a.csv'" in record.getMessage()
+
+
+def test_partitions_of_a_grid_of_time_are_found_by_their_names(tmp_path):
+    put(tmp_path, "taxi_batch_20250118_160000.parquet")
+    source = inbox(tmp_path, "taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", grid="2h")
+    (partition,) = source.partitions()
+    assert partition.slug == "2025-01-18T14Z-2h"
+    before = source.fingerprint(partition)
+    publish(source, partition)
+    assert moved(tmp_path) == ["taxi_batch_20250118_160000.parquet"]
+    assert source.fingerprint(partition) == before
+    assert source.partitions() == []
+
+
+# -- waiting
+
+
+def test_a_file_is_taken_once_it_was_left_alone_for_a_while(tmp_path):
+    put(tmp_path, "one.parquet")
+    began = time.monotonic()
+    inbox(tmp_path, settle=0.4).fingerprint(ONE)
+    assert 0.3 < time.monotonic() - began < 5
+
+
+def test_a_file_with_an_old_time_that_has_just_arrived_is_waited_for(tmp_path):
+    path = put(tmp_path, "one.parquet")
+    os.utime(path, (1e9, 1e9))
+    began = time.monotonic()
+    inbox(tmp_path, settle=0.4).fingerprint(ONE)
+    assert time.monotonic() - began > 0.3
+
+
+def test_many_files_wait_together(tmp_path):
+    for number in range(20):
+        put(tmp_path, f"{number}.parquet")
+    source, began = inbox(tmp_path, settle=0.5), time.monotonic()
+    for partition in source.partitions():
+        source.fingerprint(partition)
+    assert time.monotonic() - began < 20 * 0.5 / 2
+
+
+def test_a_file_that_grows_is_not_taken_half(tmp_path):
+    path = put(tmp_path, "whole.parquet", 2_000)
+    content = path.read_bytes()
+    path.unlink()
+    target = tmp_path / "inbox" / "one.parquet"
+    target.write_bytes(content[:100])
+
+    def write_on():
+        with target.open("ab") as handle:
+            for start in range(100, len(content), len(content) // 10):
+                handle.write(content[start : start + len(content) // 10])
+                handle.flush()
+                time.sleep(0.05)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        (file,) = inbox(tmp_path, settle=0.3).fingerprint(ONE)
+    finally:
+        writer.join()
+    assert (file.rows, file.size) == (2_000, len(content))
+
+
+def test_waiting_for_a_file_that_always_grows_has_an_end(tmp_path):
+    path, stop = put(tmp_path, "one.parquet"), threading.Event()
+
+    def write_on():
+        while not stop.wait(0.01):
+            os.utime(path)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    source, began = inbox(tmp_path, settle=0.1), time.monotonic()
+    try:
+        for _ in range(2):
+            with pytest.raises(InputChanged, match="still being written"):
+                source.fingerprint(ONE)
+    finally:
+        stop.set()
+        writer.join()
+    assert time.monotonic() - began < 20
+
+
+# -- arrivals
+
+
+def test_a_moved_file_is_found_again_and_is_the_same(tmp_path):
+    path, source = put(tmp_path, "one.parquet"), inbox(tmp_path, called="{slug}/processed_{slug}_{name}")
+    before = source.fingerprint(ONE)
+    (told,) = publish(source)
+    assert moved(tmp_path) == ["one/processed_one_one.parquet"]
+    assert told.startswith("one.parquet was moved to ")
+    assert str(path) == before[0].path
+    assert "processed_one_one.parquet" in told
+    assert source.fingerprint(ONE) == before
+    assert before[0].path == str(path)
+    assert rows(source) == [0, 1, 2]
+    assert publish(source) == ()
+
+
+def test_the_same_name_with_other_content_is_a_new_arrival_and_overwrites_nothing(tmp_path):
+    source = inbox(tmp_path)
+    for first in (0, 12, 24):
+        put(tmp_path, "one.parquet", first=first)
+        publish(source)
+        assert rows(source) == [first, first + 1, first + 2]
+    assert moved(tmp_path) == ["one.parquet", "one~2.parquet", "one~3.parquet"]
+
+
+def test_the_same_content_again_is_nothing_new_and_is_taken_away(tmp_path):
+    path, source = put(tmp_path, "one.parquet"), inbox(tmp_path)
+    before, content = source.fingerprint(ONE), path.read_bytes()
+    publish(source)
+    path.write_bytes(content)
+    assert source.fingerprint(ONE) == before
+    (told,) = publish(source)
+    assert "same" in told
+    assert not path.exists()
+    assert moved(tmp_path) == ["one.parquet"]
+
+
+def test_content_that_came_before_the_last_is_new_again(tmp_path):
+    source = inbox(tmp_path)
+    for first in (0, 12, 0):
+        put(tmp_path, "one.parquet", first=first)
+        publish(source)
+    assert rows(source) == [0, 1, 2]
+    assert moved(tmp_path) == ["one.parquet", "one~2.parquet", "one~3.parquet"]
+
+
+def test_the_last_arrival_is_found_though_those_before_it_were_removed(tmp_path):
+    source = inbox(tmp_path)
+    for first in (0, 12, 24):
+        put(tmp_path, "one.parquet", first=first)
+        publish(source)
+    (tmp_path / "done" / "one.parquet").unlink()
+    assert rows(source) == [24, 25, 26]
+    put(tmp_path, "one.parquet", first=30)
+    publish(source)
+    assert moved(tmp_path) == ["one~2.parquet", "one~3.parquet", "one~4.parquet"]
+
+
+def test_a_newer_file_stays_and_the_scored_one_is_not_mistaken_for_it(tmp_path):
+    path, source = put(tmp_path, "one.parquet"), inbox(tmp_path)
+    scored = source.fingerprint(ONE)
+    path.unlink()
+    put(tmp_path, "one.parquet", first=12)
+    (told,) = source.done(ONE, scored)
+    assert "stays" in told
+    assert moved(tmp_path) == []
+    assert rows(source) == [12, 13, 14]
+
+
+def test_all_files_of_a_partition_are_moved(tmp_path):
+    source = inbox(tmp_path, "{slug}/*.parquet")
+    for number in range(3):
+        put(tmp_path, f"one/part-{number}.parquet", first=12 * number)
+        put(tmp_path, f"two/part-{number}.parquet")
+    before = source.fingerprint(ONE)
+    assert len(publish(source)) == 3
+    assert moved(tmp_path) == ["one/part-0.parquet", "one/part-1.parquet", "one/part-2.parquet"]
+    assert source.fingerprint(ONE) == before
+    assert source.partitions() == [Partition("two")]
+
+
+@pytest.mark.parametrize("called", ["{name}", "{slug}-{name}", "x_{slug}_{name}.done"])
+def test_a_partition_of_which_one_file_was_moved_is_still_whole(tmp_path, called):
+    source = inbox(tmp_path, "{slug}/*.parquet", called)
+    for number in range(3):
+        put(tmp_path, f"one/part-{number}.parquet", first=12 * number)
+    before = source.fingerprint(ONE)
+    source.done(ONE, before[1:2])
+    assert len(moved(tmp_path)) == 1
+    assert source.fingerprint(ONE) == before
+    assert rows(source) == [0, 1, 2, 12, 13, 14, 24, 25, 26]
+
+
+def test_a_name_that_would_be_taken_for_a_later_arrival_is_refused(tmp_path):
+    put(tmp_path, "one/a~2.parquet")
+    with pytest.raises(InputInvalid, match="later arrival"):
+        inbox(tmp_path, "{slug}/*.parquet").fingerprint(ONE)
+
+
+def test_missing_input_names_what_waits(tmp_path):
+    put(tmp_path, "two.parquet")
+    with pytest.raises(InputMissing) as caught:
+        inbox(tmp_path).fingerprint(ONE)
+    assert "two" in caught.value.hint
+
+
+def test_an_inbox_that_moved_its_files_travels(tmp_path):
+    put(tmp_path, "one.parquet")
+    source = inbox(tmp_path)
+    publish(source)
+    assert rows(pickle.loads(pickle.dumps(source))) == [0, 1, 2]
