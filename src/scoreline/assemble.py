@@ -23,6 +23,8 @@ from scoreline.catalog import (
     find,
 )
 from scoreline.config import Loaded, import_job_file
+from scoreline.contract import Field
+from scoreline.corrections import Corrections
 from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
 from scoreline.job import example_paths, lint
@@ -155,6 +157,16 @@ def _source(loaded: Loaded) -> Source:
     files = loaded.job.source
     values = tuple(sorted(loaded.job.path_values.items()))
     made: Source = find(SOURCES, files.format)(_folder(loaded, files), files.template, loaded.job.grid, values)
+    return _corrected(loaded, made)
+
+
+def _corrected(loaded: Loaded, source: Source) -> Source:
+    """The source with what people have recorded in the home for the job's rows."""
+    kinds = tuple((part.name, part.dtype) for part in loaded.job.contract if isinstance(part, Field))
+    name = str(loaded.file) if loaded.file else "JOB"
+    made: Source = find(SOURCES, "corrected")(
+        source, Corrections(loaded.home, loaded.job.key), kinds, (name, *loaded.invocation)
+    )
     return made
 
 

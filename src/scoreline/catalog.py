@@ -11,7 +11,10 @@ from typing import Any
 
 from scoreline.errors import MissingExtra, UsageError
 
-SOURCES = {"parquet": "scoreline.sources.parquet:ParquetSource"}
+SOURCES = {
+    "corrected": "scoreline.sources.corrected:CorrectedSource",
+    "parquet": "scoreline.sources.parquet:ParquetSource",
+}
 SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",

@@ -16,6 +16,7 @@ from scoreline.assembly import Assembly
 from scoreline.errors import InputMissing, ScorelineError, storage_failed
 from scoreline.job import require_sound
 from scoreline.opening import (
+    CORRECTIONS_CHANGED,
     CURRENT,
     FORCED,
     INPUT_CHANGED,
@@ -45,6 +46,7 @@ STATES = (
     FAILED,
     REFUSED,
     INPUT_CHANGED,
+    CORRECTIONS_CHANGED,
     OUTPUT_GONE,
     PREPARED,
     STALE,

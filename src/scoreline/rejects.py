@@ -10,7 +10,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-ROW, REASONS, FILE = "scoreline.row", "scoreline.reasons", "scoreline.file"
+from scoreline import overlay
+
+ROW, REASONS, FILE = overlay.ROW, "scoreline.reasons", overlay.FILE
 """Row number in its file, counted from 0 before filters; reasons, as a list of text; path of the input file."""
 
 
