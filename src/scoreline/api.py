@@ -374,9 +374,7 @@ def replay(
     require_sound(loaded.job)
     chosen = loaded.job.grid.parse(partition)
     kept_in = ledger or (_recorded(loaded) if dry_run else None)
-    assembly = assemble(
-        loaded, Choices(engine, workers, False, kept_in, observers, limits(wait=wait), accept_version)  # noqa: FBT003
-    )
+    assembly = assemble(loaded, Choices(engine, workers, False, kept_in, observers, limits(wait=wait), accept_version))
     done = Replayed(check_corrections(assembly, chosen, Path(corrections)))
     if dry_run:
         return done

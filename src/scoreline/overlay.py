@@ -17,6 +17,7 @@ from scoreline.output import PREFIX
 FILE, ROW = "scoreline.file", "scoreline.row"
 """Of a correction: path of the input file, and the row's number in it, counted from 0 before filters."""
 
+_SAID = {"true": True, "false": False}
 _DIGITS = {"ms": 3, "us": 6, "ns": 9}
 
 
@@ -132,29 +133,28 @@ def _parsed(text: pl.Series, kind: pl.DataType) -> pl.Series:
     if kind.is_integer():
         # Spreadsheets and pandas write whole numbers with a point where others are missing.
         return text.str.extract(r"^([+-]?\d+)(?:\.0*)?$").cast(kind, strict=False)
-    if kind.is_float():
+    if kind.is_float() or isinstance(kind, pl.Categorical | pl.Enum):
         return text.cast(kind, strict=False)
-    if kind == pl.Boolean:
-        return text.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None, return_dtype=kind)
-    if kind == pl.Date:
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    if kind == pl.Time:
-        return text.str.to_time("%H:%M:%S%.f", strict=False)
     if isinstance(kind, pl.Datetime):
         return _instants(text, kind)
-    if isinstance(kind, pl.Categorical | pl.Enum):
-        return text.cast(kind, strict=False)
-    return pl.repeat(None, text.len(), dtype=kind, eager=True)
+    said = pl.col(text.name)
+    ways = {
+        pl.Boolean(): said.str.to_lowercase().replace_strict(_SAID, default=None, return_dtype=pl.Boolean),
+        pl.Date(): said.str.to_date("%Y-%m-%d", strict=False),
+        pl.Time(): said.str.to_time("%H:%M:%S%.f", strict=False),
+    }
+    return text.to_frame().with_columns(ways.get(kind, pl.lit(None, kind)).alias(text.name)).to_series()
 
 
 def _instants(text: pl.Series, kind: pl.Datetime) -> pl.Series:
     unit, zone = kind.time_unit, kind.time_zone
-    iso = text.str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T").str.replace(r"Z$", "+00:00")
+    said = pl.col("said").str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T").str.replace(r"Z$", "+00:00")
     # A fraction that the unit cannot hold would be cut off.
-    iso = iso.to_frame("t").select(pl.when(~pl.col("t").str.contains(rf"\.\d{{{_DIGITS[unit]}}}0*[1-9]")).then("t"))
-    exact = iso.to_series()
+    exact = pl.when(~said.str.contains(rf"\.\d{{{_DIGITS[unit]}}}0*[1-9]")).then(said)
     if zone is None:
-        whole = exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
-        return whole.fill_null(exact.str.to_datetime("%Y-%m-%dT%H:%M", time_unit=unit, strict=False))
-    known = exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit=unit, strict=False)
-    return known.dt.convert_time_zone(zone)
+        forms = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+        values = pl.coalesce(exact.str.to_datetime(form, time_unit=unit, strict=False) for form in forms)
+    else:
+        values = exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit=unit, strict=False)
+        values = values.dt.convert_time_zone(zone)
+    return text.to_frame("said").select(values).to_series()

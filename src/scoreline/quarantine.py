@@ -18,10 +18,10 @@ import polars as pl
 from scoreline import durable
 from scoreline.abc import Ledger
 from scoreline.errors import FilesDamaged, InputMissing, StagingLost, UsageError
+from scoreline.output import PREFIX
 from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
 from scoreline.rejects import FILE, REASONS, ROW
 from scoreline.report import Receipt
-from scoreline.output import PREFIX
 from scoreline.slot import folders_of
 
 _HISTORY = 10_000

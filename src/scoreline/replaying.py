@@ -21,7 +21,6 @@ from scoreline.corrections import Correction, Corrections
 from scoreline.errors import CorrectionsInvalid
 from scoreline.job import Job, require_sound
 from scoreline.overlay import fitted, laid_over
-from scoreline.output import PREFIX
 from scoreline.owner import user_name
 from scoreline.partition import Partition
 from scoreline.rejects import FILE, REASONS, ROW, Rejects
@@ -127,8 +126,8 @@ def check(assembly: Assembly, partition: Partition, path: Path) -> Checked:
 def record(assembly: Assembly, partition: Partition, checked: Checked) -> tuple[Correction, bool]:
     """Records checked corrections; returns them, and whether they are new."""
     book = Corrections(assembly.home, assembly.job.key)
-    who = {"by": user_name(), "at": assembly.now(), "came_from": checked.path.name}
-    return book.record(partition.slug, checked.rows, checked.files, **who)
+    at, name = assembly.now(), checked.path.name
+    return book.record(partition.slug, checked.rows, checked.files, by=user_name(), at=at, came_from=name)
 
 
 def withdraw(assembly: Assembly, partition: Partition, chosen: str | None = None) -> list[Correction]:
@@ -179,8 +178,8 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
     try:
         # Arrow meets damaged bytes with an error where Polars' own reader may end the process.
-        table = pq.ParquetFile(path.open("rb"), pre_buffer=False).read()
-        frame = pl.from_arrow(table)
+        with path.open("rb") as handle:
+            frame = pl.from_arrow(pq.ParquetFile(handle, pre_buffer=False).read())
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -223,6 +222,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     except (pa.ArrowException, OSError, ValueError) as error:
         if not torn:
             raise _unreadable(path, "CSV", error) from error
+        table = None
     if torn:
         raise CorrectionsInvalid(f"{path}: {'; '.join(torn)}", hint="give each row as many cells as the header has")
     frame = pl.from_arrow(table)
@@ -268,7 +268,7 @@ def _known(given: pl.DataFrame, path: Path, job: Job) -> pl.DataFrame:
     values = [name for name in given.columns if name not in _TOLD]
     if unknown := [name for name in values if name not in readable]:
         raise CorrectionsInvalid(
-            f"{path}: the job does not read {', '.join(map(repr, unknown[:_SHOWN]))}, so nothing there can be corrected",
+            f"{path}: the job does not read {', '.join(map(repr, unknown[:_SHOWN]))}",
             hint=f"take the column out; the job reads {', '.join(readable)}",
         )
     if not values:
@@ -314,9 +314,7 @@ def _require_there(given: pl.DataFrame, path: Path, files: dict[str, FileIdentit
         raise _at(path, again.arg_max(), f"row {row} of {name} is there twice")
 
 
-def _laid(
-    assembly: Assembly, file: FileIdentity, given: pl.DataFrame
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def _laid(assembly: Assembly, file: FileIdentity, given: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """The corrected rows as they are now and as they will be, numbered, one pair for each unit that has some."""
     job = assembly.job
     kinds = {part.name: part.dtype for part in job.contract if isinstance(part, Field)}

@@ -66,7 +66,8 @@ def _about(found: Explanation) -> dict[str, list[str]]:
         "code": [_code(found.code)],
         "input": [_place(found), *_values(came.values or {})],
         "corrected": [
-            f"{one['column']}: {one['was']} in the file, {one['now']} by {one['by']} at {one['at']} ({one['corrections']})"
+            f"{one['column']}: {one['was']} in the file, {one['now']} by {one['by']}, {one['at'][:19]}Z, "
+            f"corrections {one['corrections']}"
             for one in came.corrected
         ],
         "features": _values(came.features or {}),
