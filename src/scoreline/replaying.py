@@ -208,7 +208,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     try:
         table = csv.read_csv(
             pa.BufferReader(text.encode()),
-            read_options=csv.ReadOptions(use_threads=False, block_size=max(len(text) * 4, 1 << 20)),
+            read_options=csv.ReadOptions(use_threads=False, block_size=1 << 24),
             parse_options=csv.ParseOptions(
                 delimiter=separator, newlines_in_values=True, invalid_row_handler=note, ignore_empty_lines=True
             ),

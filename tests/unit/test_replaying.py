@@ -368,7 +368,9 @@ def test_without_input_nothing_is_recorded(year):
     assert year.book().recorded(MONTH) == []
 
 
-cells = st.one_of(st.integers(-200, 200).map(str), st.text(string.printable, max_size=6), st.sampled_from(["", "NaN", "{file}"]))
+cells = st.one_of(
+    st.integers(-200, 200).map(str), st.text(string.printable, max_size=6), st.sampled_from(["", "NaN", "{file}"])
+)
 headers = st.lists(st.sampled_from([FILE, ROW, "left", "right", "scoreline.reasons", "other", ""]), max_size=6)
 
 
