@@ -78,7 +78,13 @@ def test_from_rejected_to_published_with_the_printed_commands(cli, broken):
         (expected,) = estimator.predict(vectorizer.transform([{"PU_DO": route, "trip_distance": miles}]))
         assert ride["predicted_duration"] == pytest.approx(expected, rel=1e-12)
 
-    assert cli("run", *job.run()[1:]).stdout.count("current") == 1
+
+def test_later_runs_keep_the_corrections_forced_or_with_another_model(cli, broken):
+    job, own, sound = broken
+    path, command = exported(cli, job)
+    edited(path, own)
+    assert pasted(command, cli.folder).returncode == 0
+    assert "current" in cli(*job.run()).stdout
     cli(*job.run("a", "--force"))
     assert pl.read_parquet(job.output).equals(sound)
     cli(*job.run("b"))
