@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, read, run, train, verify
+    from scoreline.api import backfill, explain, plan, read, replay, run, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -55,6 +55,7 @@ _HOME = {
     "prediction": "output",
     "ratio": "features",
     "read": "api",
+    "replay": "api",
     "row_id": "output",
     "run": "api",
     "run_id": "output",
@@ -89,6 +90,7 @@ __all__ = [
     "prediction",
     "ratio",
     "read",
+    "replay",
     "row_id",
     "run",
     "run_id",

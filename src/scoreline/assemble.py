@@ -25,6 +25,7 @@ from scoreline.catalog import (
 )
 from scoreline.config import Loaded, import_job_file
 from scoreline.contract import Field
+from scoreline.corrections import Corrections
 from scoreline.errors import JobError, UsageError
 from scoreline.files import NAME, Files
 from scoreline.job import Job, example_paths, lint
@@ -187,14 +188,22 @@ def _source(loaded: Loaded, given: Path | None = None) -> Source:
     kind, told = find(SOURCES, files.format), _told_of_format(loaded.job)
     made: Source = kind(_folder(loaded, files), files.template, loaded.job.grid, values, *told)
     if given is not None:
-        given_file: Source = find(SOURCES, "given")(made, given)
-        return given_file
-    if files.is_inbox:
+        made = find(SOURCES, "given")(made, given)
+    elif files.is_inbox:
         folder, called = _processed(loaded), files.processed_place[1]
-        inbox: Source = find(SOURCES, "inbox")(
+        made = find(SOURCES, "inbox")(
             made, _folder(loaded, files), files.template, loaded.job.grid, values, folder, called, files.settle
         )
-        return inbox
+    return _corrected(loaded, made)
+
+
+def _corrected(loaded: Loaded, source: Source) -> Source:
+    """The source with what people have recorded in the home for the job's rows."""
+    kinds = tuple((part.name, part.dtype) for part in loaded.job.contract if isinstance(part, Field))
+    name = str(loaded.file) if loaded.file else "JOB"
+    made: Source = find(SOURCES, "corrected")(
+        source, Corrections(loaded.home, loaded.job.key), kinds, (name, *loaded.invocation)
+    )
     return made
 
 

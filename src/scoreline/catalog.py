@@ -12,6 +12,7 @@ from typing import Any
 from scoreline.errors import MissingExtra, UsageError
 
 SOURCES = {
+    "corrected": "scoreline.sources.corrected:CorrectedSource",
     "csv": "scoreline.sources.csv:CsvSource",
     "given": "scoreline.sources.given:GivenFile",
     "inbox": "scoreline.sources.inbox:InboxSource",

@@ -83,6 +83,29 @@ def write_json(path: Path, value: Any, *, durable: bool = False, parents: bool =
         handle.write(json.dumps(value).encode())
 
 
+def append_json(folder: Path, value: Any) -> int:
+    """Writes a small JSON file under the next free number of a folder, ``000001.json``, on stable storage.
+
+    Whoever does so at the same time gets another number; what has a number is whole.
+    """
+    temporary = folder / f".{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(json.dumps(value).encode())
+            sync_file(handle)
+        number = 1 + max((int(path.stem) for path in folder.glob("[0-9]*.json")), default=0)
+        while True:
+            try:
+                (folder / f"{number:06d}.json").hardlink_to(temporary)
+                break
+            except FileExistsError:
+                number += 1
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(folder)
+    return number
+
+
 def read_json(path: Path) -> Any | None:
     """A small JSON file's value; None when it is not there, or a power failure has left it empty."""
     try:

@@ -82,6 +82,14 @@ class InputInvalid(Terminal):
     """The input cannot be read as declared."""
 
 
+class CorrectionsInvalid(Terminal):
+    """The corrections cannot be used as they are; nothing was recorded."""
+
+
+class CorrectionsOutdated(InputInvalid):
+    """Rows were corrected of an input file that is not the same any more."""
+
+
 class LossyCast(Terminal):
     """A value does not fit the declared output type."""
 

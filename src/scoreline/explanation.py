@@ -28,6 +28,7 @@ class InputRow:
         detail: what has changed, '' when nothing has.
         values: what the job reads of the row; None when it cannot be shown.
         features: what the model saw of it; None when it cannot be told.
+        corrected: values that people have corrected: column, was, now, by, at, and the id of the corrections.
     """
 
     path: str
@@ -36,6 +37,7 @@ class InputRow:
     detail: str = ""
     values: dict[str, Any] | None = None
     features: dict[str, Any] | None = None
+    corrected: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from scoreline.abc import Batch, Model, ModelVersion
 from scoreline.assembly import Assembly
 from scoreline.audit import named
+from scoreline.corrections import Corrections, bare
 from scoreline.errors import InputInvalid, PredictionMissing, ScorelineError
 from scoreline.explanation import (
     FILTERED,
@@ -116,7 +118,8 @@ def told(case: Case, ordinal: int, row: int) -> Explanation:
     if batch is None or split is None:
         return _without_row(case, came, file)
     raw = numbered(batch.frame, batch.first_row).filter(pl.col(ROW) == row)
-    came = replace(came, values=plain(raw.drop(ROW, BROKEN, strict=False)))
+    read = plain(raw.drop(ROW, BROKEN, strict=False))
+    came = replace(came, values=read, corrected=_corrected(case, split, raw, row))
     if not case.same_job:
         return _without_row(case, came, file)
     rejects = Rejects()
@@ -128,6 +131,27 @@ def told(case: Case, ordinal: int, row: int) -> Explanation:
         return made(case, PUBLISHED, "is published", came, recheck=_again(case, split, batch))
     left_out = [name for name, count in counts.filtered.items() if count]
     return made(case, *_fate(case, _reasons(case, file, row) or list(rejects.reasons), left_out), came)
+
+
+def _corrected(case: Case, split: Split, raw: pl.DataFrame, row: int) -> tuple[dict[str, Any], ...]:
+    """What people have changed of a row: each value as the file has it, as it is now, and whose word that is."""
+    if not split.file.corrections:
+        return ()
+    _, batch = _unit(case, bare(split.file), split.ordinal, row)
+    assert batch is not None
+    was, now_ = plain(batch.frame[[row - batch.first_row]]), plain(raw)
+    book = Corrections(case.assembly.home, case.record.job)
+    sets = [
+        (one, rows.columns)
+        for one, rows in zip(book.named(split.file), book.given(split.file), strict=True)
+        if row in rows[ROW]
+    ]
+    found = []
+    for column in (name for name, value in was.items() if value != now_[name]):
+        last = next(one for one, columns in reversed(sets) if column in columns)
+        by = {"by": last.by, "at": last.at, "corrections": last.id}
+        found.append({"column": column, "was": was[column], "now": now_[column], **by})
+    return tuple(found)
 
 
 def _fate(case: Case, reasons: Sequence[str], left_out: Sequence[str]) -> tuple[str, str]:
@@ -187,7 +211,10 @@ def now(case: Case, file: FileIdentity) -> tuple[FileIdentity | None, str]:
     changed = [word for name, word in words.items() if then[name] != found[name]]
     if changed and _readable(case, file):
         return file, ""  # put away by its source, and another one of the same name has come since
-    return (None, f"has changed since it was scored: other {', '.join(changed)}") if changed else (current, "")
+    if changed:
+        return None, f"has changed since it was scored: other {', '.join(changed)}"
+    # As it was scored: with the corrections of then, whatever was recorded since.
+    return replace(current, corrections=file.corrections), ""
 
 
 def _readable(case: Case, file: FileIdentity) -> bool:

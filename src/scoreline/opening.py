@@ -19,6 +19,7 @@ from typing import Any
 from scoreline import codebase
 from scoreline.abc import Ledger, ModelVersion
 from scoreline.assembly import Assembly
+from scoreline.corrections import bare
 from scoreline.errors import Busy, InputInvalid, InputMissing, ScorelineError, Transient
 from scoreline.owner import Owner
 from scoreline.partition import Partition
@@ -40,6 +41,7 @@ from scoreline.splits import FileIdentity
 
 _log = logging.getLogger(__name__)
 MISSING, INPUT_CHANGED, OUTPUT_GONE = "missing", "input changed", "output gone"
+CORRECTIONS_CHANGED = "corrections changed"
 FORCED, STALE, CURRENT = "forced", "stale", "current"
 _POLL_SECONDS = 0.1
 _HISTORY = 1_000
@@ -88,7 +90,7 @@ class Verdict:
     """What `why_due` says of a partition.
 
     Attributes:
-        state: missing, input changed, output gone, forced, failed, stale or current.
+        state: missing, input changed, corrections changed, output gone, forced, failed, stale or current.
         reason: why it is due, or why it is not.
         due: whether it is.
         slot: the last publication into its slot.
@@ -169,7 +171,16 @@ def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRe
     gone = _output_gone(assembly, found, slot) if slot is not None else None
     if gone is not None:
         return OUTPUT_GONE, gone
-    return (INPUT_CHANGED, INPUT_CHANGED) if last.facts["fingerprint"] != found.fingerprint else None
+    return _input_changed(found, last) if last.facts["fingerprint"] != found.fingerprint else None
+
+
+def _input_changed(found: Survey, last: RunRecord) -> tuple[str, str]:
+    """Whether other files are there, or people have recorded other corrections for the same ones."""
+    then = [bare(FileIdentity(**form)).fingerprint() for form in last.facts["files"]]
+    if then != [bare(file).fingerprint() for file in found.files]:
+        return INPUT_CHANGED, INPUT_CHANGED
+    in_force = any(file.corrections for file in found.files)
+    return CORRECTIONS_CHANGED, "corrected" if in_force else "corrections withdrawn"
 
 
 def failed_since(assembly: Assembly, published: RunRecord) -> RunRecord | None:

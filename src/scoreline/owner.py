@@ -6,6 +6,7 @@ start time belong to it. Where these cannot be compared, the owner counts as ali
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import time
@@ -52,6 +53,14 @@ class Owner:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+def user_name() -> str:
+    """Who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def boot_id() -> str:

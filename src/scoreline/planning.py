@@ -19,6 +19,7 @@ from scoreline.errors import InputChanged, InputMissing, ScorelineError, UsageEr
 from scoreline.files import COMPRESSED
 from scoreline.job import require_sound
 from scoreline.opening import (
+    CORRECTIONS_CHANGED,
     CURRENT,
     FORCED,
     INPUT_CHANGED,
@@ -50,6 +51,7 @@ STATES = (
     FAILED,
     REFUSED,
     INPUT_CHANGED,
+    CORRECTIONS_CHANGED,
     OUTPUT_GONE,
     PREPARED,
     STALE,

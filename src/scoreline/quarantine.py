@@ -17,10 +17,12 @@ import polars as pl
 
 from scoreline import durable
 from scoreline.abc import Ledger
-from scoreline.errors import FilesDamaged, InputMissing, StagingLost
+from scoreline.errors import FilesDamaged, InputMissing, StagingLost, UsageError
+from scoreline.output import PREFIX
 from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
-from scoreline.rejects import REASONS
+from scoreline.rejects import FILE, REASONS, ROW
 from scoreline.report import Receipt
+from scoreline.slot import folders_of
 
 _HISTORY = 10_000
 
@@ -79,8 +81,7 @@ def publish(home: Path, handle: RunHandle, receipts: Sequence[Receipt]) -> dict[
 
 def file_of(home: Path, job: str, partition: str, run_id: str) -> Path:
     """Where a run's rejected rows lie."""
-    name, _, identity = job.removesuffix("]").partition("[")
-    return home.joinpath("quarantine", name, *([identity] if identity else []), partition, f"{run_id}.parquet")
+    return home.joinpath("quarantine", *folders_of(job), partition, f"{run_id}.parquet")
 
 
 def _join(parts: Sequence[Path], out: Any) -> None:
@@ -177,3 +178,32 @@ def rows(found: Quarantined, limit: int | None = None, reason: str | None = None
             return (frame if limit is None else frame.head(limit)).collect()
     except FileNotFoundError as error:
         raise InputMissing(f"{found.path} is not there any more", hint=hint) from error
+
+
+def write_editable(frame: pl.DataFrame, path: Path) -> None:
+    """Writes rejected rows so that people can edit their values and have them replayed.
+
+    File, row number and reasons come first. In a CSV the reasons are one text, an empty cell is a missing value, and
+    an empty text has quotes.
+
+    Args:
+        frame: as `rows` gives it.
+        path: ``.csv`` or ``.parquet``, new.
+
+    Raises:
+        UsageError: another suffix, something is there already, or a column that no text can hold.
+    """
+    own = [name for name in frame.columns if name.startswith(PREFIX) and name not in {FILE, ROW, REASONS}]
+    frame = frame.select(FILE, ROW, REASONS, *own, pl.exclude(FILE, ROW, REASONS, *own))
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        raise UsageError(f"{path} is neither .csv nor .parquet", hint="name it fixes.csv")
+    if path.exists():
+        raise UsageError(f"{path} is there already, and may have been edited", hint="give another name, or remove it")
+    if suffix == ".csv":
+        frame = frame.with_columns(pl.col(REASONS).list.join("; "))
+        mute = [name for name, kind in frame.schema.items() if kind.is_nested() or kind in {pl.Binary, pl.Duration}]
+        if mute:
+            raise UsageError(f"no CSV can hold the column {mute[0]!r}", hint=f"write {path.with_suffix('.parquet')}")
+    with durable.written(path, durable=False) as out:
+        frame.write_csv(out) if suffix == ".csv" else frame.write_parquet(out)

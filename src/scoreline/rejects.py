@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from scoreline import overlay
 from scoreline.records import BROKEN, RAW
 
-ROW, REASONS, FILE = "scoreline.row", "scoreline.reasons", "scoreline.file"
+ROW, REASONS, FILE = overlay.ROW, "scoreline.reasons", overlay.FILE
 """Row number in its file, counted from 0 before filters; reasons, as a list of text; path of the input file."""
 
 

@@ -26,6 +26,15 @@ class Slot:
         return claim_id(self.job, self.partition)
 
 
+def folders_of(job: str) -> list[str]:
+    """Folder names for a job's key: identity parameters are one of their own, ``nyc_green/taxi_type=yellow``.
+
+    The brackets of a key are a pattern to Polars and DuckDB.
+    """
+    name, _, identity = job.removesuffix("]").partition("[")
+    return [name, *([identity] if identity else [])]
+
+
 def claim_id(job: str, partition: str) -> str:
     """24 hex digits for (job, partition), safe as a folder name."""
     return hashlib.sha256(f"{job}\0{partition}".encode()).hexdigest()[:24]

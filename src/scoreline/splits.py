@@ -26,6 +26,7 @@ class FileIdentity:
         inode: device and inode, as text.
         footer: SHA-256 of the footer of a Parquet file, of the whole content of a text file.
         rows: rows according to the footer, or records that were counted by themselves: from outside the read path.
+        corrections: names of the recorded corrections that are laid over its rows, in their order.
     """
 
     path: str
@@ -34,10 +35,15 @@ class FileIdentity:
     inode: str
     footer: str
     rows: int
+    corrections: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "corrections", tuple(self.corrections))  # JSON makes a list of it
 
     def fingerprint(self) -> dict[str, Any]:
         """What of it makes two inputs the same: not the inode, which a copy changes."""
-        return {"path": self.path, "size": self.size, "mtime_ns": self.mtime_ns, "footer": self.footer}
+        lies_there = {"path": self.path, "size": self.size, "mtime_ns": self.mtime_ns, "footer": self.footer}
+        return lies_there | ({"corrections": list(self.corrections)} if self.corrections else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ def trained_on(surveyed: Surveyed, frame: pl.DataFrame) -> dict[str, Any]:
             "size": file.size,
             "rows": file.rows,
             "footer": file.footer,
+            **({"corrections": list(file.corrections)} if file.corrections else {}),
         }
         for partition, own in surveyed.items()
         for file in own

@@ -3,7 +3,9 @@
 import polars as pl
 import pytest
 
+from scoreline.corrections import Corrections
 from scoreline.partition import Grid
+from scoreline.sources.corrected import CorrectedSource
 from scoreline.sources.csv import CsvSource
 from scoreline.sources.inbox import InboxSource
 from scoreline.sources.jsonl import JsonlSource
@@ -57,3 +59,13 @@ def test_inbox_source(check, tmp_path):
     folder = tmp_path / "inbox"
     folder.mkdir()
     ParquetSourceSuite(_make_inbox, folder).run(check)
+
+
+@pytest.mark.parametrize("check", ParquetSourceSuite.checks())
+def test_corrected_source(check, tmp_path):
+    """Where nothing is corrected, it is the source that it stands around."""
+
+    def make(folder):
+        return CorrectedSource(_make(folder), Corrections(tmp_path / "home", "job"))
+
+    ParquetSourceSuite(make, tmp_path).run(check)

@@ -44,7 +44,7 @@ GROUPS = {
 }
 """Heading -> arguments of `Job`, and names that they are made of."""
 
-FUNCTIONS = ["train", "run", "read", "plan", "backfill", "explain", "verify"]
+FUNCTIONS = ["train", "run", "read", "replay", "plan", "backfill", "explain", "verify"]
 FILLED = {"identity"}
 """Arguments of `Job` that nobody writes."""
 

@@ -65,6 +65,11 @@ def _about(found: Explanation) -> dict[str, list[str]]:
         "model": _model(found.model),
         "code": [_code(found.code)],
         "input": [_place(found), *_values(came.values or {})],
+        "corrected": [
+            f"{one['column']}: {one['was']} in the file, {one['now']} by {one['by']}, {one['at'][:19]}Z, "
+            f"corrections {one['corrections']}"
+            for one in came.corrected
+        ],
         "features": _values(came.features or {}),
         "again": [_again(found)],
         "others": [f"run {one['run_id']}, model {one['model']}: {', '.join(one['paths'])}" for one in found.others],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from scoreline.cli import options
+from scoreline.cli.replay import corrections, replay, withdraw
 from scoreline.errors import InputMissing
+
+_SHOWN = 20
 
 if TYPE_CHECKING:
     from scoreline.config import Loaded
@@ -18,10 +22,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def quarantine() -> None:
-    """List and show the rows that were rejected, with all their reasons, input file and row number.
+    """Look at the rows that were rejected, and give corrected ones.
 
-    Rejected rows are never dropped: each run that has some keeps them in one Parquet file of its own.
-    """
+    Rejected rows are never dropped: each run that has some keeps them in one Parquet file of its own, with all their
+    reasons, input file and row number. To mend some: write them to a file, edit the values, replay the file.
+
+    \b
+      scoreline quarantine list job.py
+      scoreline quarantine show job.py 2021-02 --output fixes.csv
+      scoreline quarantine replay job.py 2021-02 fixes.csv
+    """  # noqa: D301 - click wants the control character itself
 
 
 @quarantine.command("list")
@@ -57,7 +67,15 @@ def list_(job: str, partition: str | None, settings: tuple[str, ...], *, every: 
 @click.argument("partition")
 @click.option("--run", "run_id", metavar="RUN", help="Of this run instead of the newest one.")
 @click.option("--reason", help="Only rows with this reason, as `quarantine list` writes it.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most N rows.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="At most N rows; by default 20, and all with --output."
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the rows to a new .csv or .parquet, to be edited and replayed.",
+)
 @options.SET
 @options.JSON
 def show_(
@@ -65,7 +83,8 @@ def show_(
     partition: str,
     run_id: str | None,
     reason: str | None,
-    limit: int,
+    limit: int | None,
+    output: Path | None,
     settings: tuple[str, ...],
     *,
     as_json: bool,
@@ -73,7 +92,7 @@ def show_(
     """Show rejected rows of a partition: their values as read, reasons, input file and row number."""
     import polars as pl
 
-    from scoreline.quarantine import rows
+    from scoreline.quarantine import rows, write_editable
 
     loaded = _load(job, settings)
     # Without a run, what a newer one has replaced is not shown as if it were still so.
@@ -84,7 +103,13 @@ def show_(
             f"nothing is in quarantine for {partition}" + (f" and run {run_id}" if run_id else ""),
             hint=_command("list", job, "--all", *loaded.invocation),
         )
-    frame = rows(found[-1], limit, reason)
+    frame = rows(found[-1], limit or (None if output else _SHOWN), reason)
+    if output is not None:
+        write_editable(frame, output)
+        click.echo(f"{output}: {frame.height:,} of {found[-1].rows:,} rejected rows of run {found[-1].run_id}")
+        click.echo("Correct the values that are wrong, remove the rows that shall stay rejected, then:")
+        click.echo(_command("replay", job, partition, str(output), *_invocation(loaded, found[-1])))
+        return
     if as_json:
         click.echo(frame.write_ndjson(), nl=False)
         return
@@ -97,10 +122,24 @@ def show_(
     ):
         click.echo(str(frame))
     click.echo(f"{found[-1].path}: {found[-1].rows:,} rows; this shows {frame.height:,}", file=sys.stderr)
+    mending = _command("show", job, partition, "--output", "fixes.csv", *loaded.invocation)
+    click.echo(f"To correct some of them: {mending}", file=sys.stderr)
+
+
+for command in (replay, corrections, withdraw):
+    quarantine.add_command(command)
 
 
 def _command(name: str, *words: str) -> str:
     return shlex.join(["scoreline", "quarantine", name, *words])
+
+
+def _invocation(loaded: Loaded, found: Quarantined) -> list[str]:
+    """Options of the run that rejected the rows, so that the replay has the same job and model."""
+    from scoreline.assemble import ledger_of
+
+    (run,) = ledger_of(loaded.home).runs(found.job, found.partition, run_id=found.run_id)
+    return list(run.facts.get("invocation", loaded.invocation))
 
 
 def _load(job: str, settings: tuple[str, ...]) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,20 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
         for record in records:
             if record["next"]:
                 click.echo(f"\n{record['job']} {record['partition']}: {record['next']}")
+        _tell_quarantined(records, job, settings)
     else:
         click.echo(f"no runs yet in {home}")
+
+
+def _tell_quarantined(records: list[dict[str, Any]], job: str | None, settings: tuple[str, ...]) -> None:
+    """One line for all rejected rows of what stands published: most months have a few, and that is no trouble."""
+    rejected = [record for record in records if record["state"] == "published" and record["quarantine"]]
+    if rejected:
+        rows = sum(record["quarantined"] for record in rejected)
+        again = [word for pair in settings for word in ("--set", pair)]
+        command = shlex.join(["scoreline", "quarantine", "list", job or "JOB", *again])
+        where = f"{len(rejected)} published partition{'' if len(rejected) == 1 else 's'}"
+        click.echo(f"\n{rows:,} rows of {where} are in quarantine; to look at them and correct some: {command}")
 
 
 def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]:

@@ -6,7 +6,6 @@ that nobody but its owner can write to.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreline.errors import StorageUnfit
+from scoreline.owner import user_name
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -49,7 +49,7 @@ class Trust:
         entry = {
             "digest": digest,
             "path": str(path),
-            "by": _user(),
+            "by": user_name(),
             "host": socket.gethostname(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -114,13 +114,6 @@ def _entry(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) and {"digest", "by", "at"} <= set(entry) else None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def folders_of(base: Path, names: Sequence[str | Path]) -> tuple[Path, ...]:
