@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
+from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder, workers_of
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
@@ -67,7 +67,7 @@ def run(
         stale: score also what was scored with another model or job; a named partition always is.
         wait: wait for another run of the partition for up to 30 s.
         engine: ``local``, ``threads`` or ``processes``.
-        workers: splits at a time, by default one for each core.
+        workers: splits at a time, by default the setting MAX_WORKERS, else one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
@@ -159,7 +159,8 @@ def backfill(
         stale: score also what another model or job has scored.
         wait: wait for partitions that other processes work on, when all else is done.
         engine: ``local``, ``threads`` or ``processes``.
-        workers: splits at a time in all, by default one for each core; each partition has its share.
+        workers: splits at a time in all, by default the setting MAX_WORKERS, else one for each core; each partition
+            has its share.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the runs; those with ``begin`` and ``end`` (`scoreline.backfilling.Spectator`) of it all.
@@ -174,7 +175,7 @@ def backfill(
         raise UsageError(f"{at_once} partitions at once cannot be", hint="give 1 or more")
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
-    total = len(os.sched_getaffinity(0)) if workers is None else workers
+    total = workers_of(loaded, workers)
     # No share is less than one worker, but what is wrong with the number itself is told as by `run`.
     share = max(total // at_once, min(total, 1))
     choices = Choices(engine, share, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)

@@ -22,6 +22,8 @@ from scoreline.errors import UsageError
 
 PREFIX = "SCORELINE_"
 DEFAULT = "default"
+LEAST_CHUNK = 10_000
+"""Rows below which a task of its own costs more than it saves: handing it over, and waking a thread for it."""
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -31,6 +31,7 @@ _COMMANDS = {
     "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
     "models": ("scoreline.cli.models:models", "List, trust and inspect models."),
+    "config": ("scoreline.cli.config:config", "Show every setting, its value, and where it comes from."),
 }
 
 _INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
