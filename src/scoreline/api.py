@@ -35,6 +35,7 @@ from scoreline.stores import local
 from scoreline.tracing import explain as explain_core
 from scoreline.training import Tell, TrainReport
 from scoreline.training import train as train_core
+from scoreline.watching import watched
 
 JobLike = Job | str | os.PathLike[str]
 
@@ -81,9 +82,10 @@ def run(
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
     chosen = pick(loaded.job, partition)
-    choices = Choices(engine, workers, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)
     wish = Wish(force=force, stale=stale or partition is not None)
-    return run_core(assemble(loaded, choices), chosen, wish)
+    with watched(loaded, observers) as hearing:
+        choices = Choices(engine, workers, force, ledger, hearing, limits(loaded.settings, wait=wait), accept_version)
+        return run_core(assemble(loaded, choices), chosen, wish)
 
 
 def pick(job: Job, partition: str | None) -> Partition:
@@ -178,11 +180,13 @@ def backfill(
     total = workers_of(loaded, workers)
     # No share is less than one worker, but what is wrong with the number itself is told as by `run`.
     share = max(total // at_once, min(total, 1))
-    choices = Choices(engine, share, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)
-    assembly = assemble(loaded, choices)
     watching = [one for one in observers if isinstance(one, Spectator)]
-    chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
-    return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=partitions is None)
+    wish, everything = Wish(force=force, stale=stale), partitions is None
+    with watched(loaded, observers) as hearing:
+        choices = Choices(engine, share, force, ledger, hearing, limits(loaded.settings, wait=wait), accept_version)
+        assembly = assemble(loaded, choices)
+        chosen = partitions_of(assembly, partitions)
+        return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=everything)
 
 
 def read(

@@ -133,5 +133,3 @@ class Room:
 def done_together(task: Task, chunk: Sequence[Split]) -> list[SplitReport]:
     """The reports of the splits of one chunk."""
     return [task(split) for split in chunk]
-
-
