@@ -12,7 +12,7 @@ from scoreline.observers.log import EventLog
 from scoreline.record import RunHandle
 from scoreline.report import Counts, Receipt, SplitReport
 
-HANDLE = RunHandle("trips", "2021-02", "run-1", 1)
+HANDLE = RunHandle("run-1", 1, "trips", "2021-02")
 LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) (\S+) (\S+) (\S+) (.+)")
 WRITER = """
 import sys
@@ -22,7 +22,7 @@ from scoreline.observers.log import EventLog
 from scoreline.record import RunHandle
 log = EventLog(Path(sys.argv[1]), "INFO", "trips", 2_000, 1000)
 for number in range(200):
-    log.on(Event("note", RunHandle("trips", "2021-02", sys.argv[2], 1), {"number": number, "filler": "x" * 20}))
+    log.on(Event("note", RunHandle(sys.argv[2], 1, "trips", "2021-02"), {"number": number, "filler": "x" * 20}))
 """
 
 
@@ -98,7 +98,7 @@ def test_what_the_package_logs_meanwhile_is_in_it(log, tmp_path):
 
 
 def test_events_of_another_job_are_not_in_it(log, tmp_path):
-    log().on(Event("opened", RunHandle("others", "2021-02", "run-2", 1), {"reason": "missing"}))
+    log().on(Event("opened", RunHandle("run-2", 1, "others", "2021-02"), {"reason": "missing"}))
     assert not (tmp_path / "logs").exists()
 
 
