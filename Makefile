@@ -96,7 +96,7 @@ $(STAMPS)/scoreline: pyproject.toml $(STAMPS)/demo
 requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--upgrade: newest versions)
 	$(COMPILE) --group uv --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --output-file requirements/demo.txt
-	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --group dev \
+	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --extra metrics --group build --group dev \
 		--constraints requirements/demo.txt --output-file requirements/dev.txt
 	for file in requirements/versions/*.in; do \
 		$(COMPILE) "$$file" --output-file "$${file%.in}.txt" || exit 1; done

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
+from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder, workers_of
 from scoreline.assembly import Assembly
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
@@ -41,6 +41,7 @@ from scoreline.stores import local
 from scoreline.tracing import explain as explain_core
 from scoreline.training import Tell, TrainReport
 from scoreline.training import train as train_core
+from scoreline.watching import watched
 
 JobLike = Job | str | os.PathLike[str]
 
@@ -75,7 +76,7 @@ def run(
         stale: score also what was scored with another model or job; a named partition always is.
         wait: wait for another run of the partition for up to 30 s.
         engine: ``local``, ``threads`` or ``processes``.
-        workers: splits at a time, by default one for each core.
+        workers: splits at a time, by default the setting MAX_WORKERS, else one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
         input: a file that is the partition's whole input, wherever it lies, instead of what the job's source has; it
             stays there. Without ``partition`` its name says which one it is.
@@ -91,10 +92,11 @@ def run(
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
     given = None if input is None else Path(input).expanduser().absolute()
-    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version, given)
     wish = Wish(force=force, stale=stale or partition is not None or given is not None)
-    assembly = assemble(loaded, choices)
-    return run_core(assembly, pick(assembly, partition, given), wish)
+    with watched(loaded, observers) as hearing:
+        times = limits(loaded.settings, wait=wait)
+        assembly = assemble(loaded, Choices(engine, workers, force, ledger, hearing, times, accept_version, given))
+        return run_core(assembly, pick(assembly, partition, given), wish)
 
 
 def pick(assembly: Assembly, partition: str | None, given: Path | None = None) -> Partition:
@@ -182,7 +184,8 @@ def backfill(
         stale: score also what another model or job has scored.
         wait: wait for partitions that other processes work on, when all else is done.
         engine: ``local``, ``threads`` or ``processes``.
-        workers: splits at a time in all, by default one for each core; each partition has its share.
+        workers: splits at a time in all, by default the setting MAX_WORKERS, else one for each core; each partition
+            has its share.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the runs; those with ``begin`` and ``end`` (`scoreline.backfilling.Spectator`) of it all.
@@ -197,14 +200,16 @@ def backfill(
         raise UsageError(f"{at_once} partitions at once cannot be", hint="give 1 or more")
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
-    total = len(os.sched_getaffinity(0)) if workers is None else workers
+    total = workers_of(loaded, workers)
     # No share is less than one worker, but what is wrong with the number itself is told as by `run`.
     share = max(total // at_once, min(total, 1))
-    choices = Choices(engine, share, force, ledger, observers, limits(wait=wait), accept_version)
-    assembly = assemble(loaded, choices)
     watching = [one for one in observers if isinstance(one, Spectator)]
-    chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
-    return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=partitions is None)
+    wish, everything = Wish(force=force, stale=stale), partitions is None
+    with watched(loaded, observers) as hearing:
+        choices = Choices(engine, share, force, ledger, hearing, limits(loaded.settings, wait=wait), accept_version)
+        assembly = assemble(loaded, choices)
+        chosen = partitions_of(assembly, partitions)
+        return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=everything)
 
 
 def read(

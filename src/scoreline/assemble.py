@@ -19,6 +19,7 @@ from scoreline.catalog import (
     MODEL_STORES,
     MODEL_WRITERS,
     REGISTRIES,
+    ROOMS,
     SINKS,
     SOURCES,
     find,
@@ -31,6 +32,8 @@ from scoreline.files import NAME, Files
 from scoreline.job import Job, example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
+from scoreline.resources import cores
+from scoreline.settings import LEAST_CHUNK
 from scoreline.training import Bench
 
 
@@ -40,7 +43,7 @@ class Choices:
 
     Attributes:
         engine: name of the engine.
-        workers: splits at a time; by default one for each core that this process may use.
+        workers: splits at a time; by default the setting MAX_WORKERS, else one for each core that this process may use.
         replace_foreign: whether an output file that no run published may be replaced.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
@@ -168,12 +171,12 @@ def model_store(loaded: Loaded) -> Any:
     trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
     named = ["--job", str(loaded.file)] if loaded.file else []
     command = shlex.join(["scoreline", "models", "trust", *named])
-    return store_in(loaded.folder, loaded.home, trust, command)
+    return store_in(loaded.folder, loaded.home, trust, command, loaded.settings["BATCH_SIZE"])
 
 
-def store_in(folder: Path, home: Path, trust: Trust, command: str) -> Any:
-    """The store of all models, by path below ``folder`` or by URI; ``command`` trusts one."""
-    paths = find(MODEL_STORES, "path")(folder, home, trust, command)
+def store_in(folder: Path, home: Path, trust: Trust, command: str, batch: int | None = None) -> Any:
+    """The store of all models, by path below ``folder`` or by URI; ``command`` trusts one, ``batch`` is BATCH_SIZE."""
+    paths = find(MODEL_STORES, "path")(folder, home, trust, command, batch)
     mlflow = functools.cache(lambda: find(MODEL_STORES, "mlflow")(home, paths))
     return find(MODEL_STORES, "any")(paths, {"runs": mlflow, "models": mlflow})
 
@@ -222,16 +225,25 @@ def _sink(loaded: Loaded, files: Files, *, replace_foreign: bool) -> Sink:
     return made
 
 
+def workers_of(loaded: Loaded, chosen: int | None) -> int:
+    """Splits at a time: as the caller says, else the setting MAX_WORKERS, else one for each core."""
+    return chosen if chosen is not None else loaded.settings["MAX_WORKERS"] or cores()
+
+
 def _engine(loaded: Loaded, choices: Choices) -> Engine:
-    workers = choices.workers if choices.workers is not None else len(os.sched_getaffinity(0))
+    workers = workers_of(loaded, choices.workers)
     if workers < 1:
         raise UsageError(f"{workers} workers cannot score anything", hint="give --workers 1 or more")
     prepare = functools.partial(import_job_file, loaded.file) if loaded.file else None
-    threads: Engine = find(ENGINES, "threads")(workers)
+    told = loaded.settings
+    room = find(ROOMS, "machine")(
+        told["MEMORY_LIMIT_GB"], told["CPU_LIMIT_PERCENT"], told["CPU_WAIT_SECONDS"], told["CHUNK_SIZE"], LEAST_CHUNK
+    )
+    threads: Engine = find(ENGINES, "threads")(workers, room)
     if choices.engine == "threads":
         return threads
-    processes: Engine = find(ENGINES, "processes")(workers, prepare)
+    processes: Engine = find(ENGINES, "processes")(workers, prepare, room)
     if choices.engine == "processes":
         return processes
-    made: Engine = find(ENGINES, choices.engine)(threads, processes)
+    made: Engine = find(ENGINES, choices.engine)(threads, processes, room=room)
     return made

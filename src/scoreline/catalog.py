@@ -31,6 +31,7 @@ ENGINES = {
     "threads": "scoreline.engines.threads:ThreadEngine",
     "processes": "scoreline.engines.processes:ProcessEngine",
 }
+ROOMS = {"machine": "scoreline.engines.room:Room"}
 LEDGERS = {"sqlite": "scoreline.ledgers.sqlite:SqliteLedger", "memory": "scoreline.ledgers.memory:MemoryLedger"}
 MODEL_STORES = {
     "any": "scoreline.models.routing:RoutingStore",
@@ -45,12 +46,14 @@ MODEL_WRITERS = {"sklearn": "scoreline.models.writing:SklearnWriter"}
 OBSERVERS = {
     "progress": "scoreline.observers.progress:ProgressBar",
     "lines": "scoreline.observers.lines:ProgressLines",
+    "log": "scoreline.observers.log:EventLog",
+    "metrics": "scoreline.observers.metrics:Metrics",
     "backfill-bar": "scoreline.observers.backfill:BackfillBar",
     "backfill-lines": "scoreline.observers.backfill:BackfillLines",
 }
 JOBS = ("nyc_green",)
 """Jobs that come along; a name means the same in every folder."""
-_EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn"}
+_EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn", "prometheus_client": "metrics"}
 
 
 def find(kind: dict[str, str], name: str) -> Any:

@@ -176,6 +176,10 @@ class LedgerFailed(Transient):
     """The ledger could not be read or written."""
 
 
+class MemoryShort(Transient):
+    """The memory that a run may use is not enough for one worker."""
+
+
 class WorkerDied(Transient):
     """A worker process ended without a word."""
 

@@ -40,7 +40,7 @@ GROUPS = {
     ),
     "Sinks": (["sinks"], []),
     "Gates": (["gates"], ["Gates"]),
-    "Parameters": ([], ["Identity"]),
+    "Parameters": (["settings"], ["Identity", "Setting"]),
 }
 """Heading -> arguments of `Job`, and names that they are made of."""
 

@@ -31,6 +31,7 @@ _COMMANDS = {
     "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
     "models": ("scoreline.cli.models:models", "List, trust and inspect models."),
+    "config": ("scoreline.cli.config:config", "Show every setting, its value, and where it comes from."),
 }
 
 _INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
@@ -89,7 +90,11 @@ def main() -> None:
 
 
 def _outcome() -> Any:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name("scoreline-terminal")
+    # The level is the handler's own: a log file may want more than a terminal.
+    handler.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(levelname)s %(message)s")
     # What a connection tried before it gave up is told by the error that ends it.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _cancel)

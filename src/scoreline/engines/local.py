@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scoreline.abc import Engine
+from scoreline.engines.room import Room
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 
@@ -19,11 +20,13 @@ class LocalEngine:
         processes: for all others.
         worth_processes: rows from which on it is processes: they take some three seconds to start and to import a
             model's libraries, and a model that holds the lock scores some 150,000 rows a second.
+        room: whether there is memory for two processes; one alone would gain nothing.
     """
 
     threads: Engine
     processes: Engine
     worth_processes: int = 1_000_000
+    room: Room = field(default_factory=Room)
 
     @property
     def workers(self) -> int:
@@ -34,4 +37,5 @@ class LocalEngine:
         """See `scoreline.abc.Engine.map`."""
         parallel = min(self.workers, len(splits)) > 1 and sum(split.rows for split in splits) > self.worth_processes
         apart = parallel and not getattr(task, "releases_interpreter", True)
+        apart = apart and self.room.affords(task, splits, apart=True) > 1
         return (self.processes if apart else self.threads).map(task, splits)

@@ -15,9 +15,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from scoreline.engines.room import Room, done_together
 from scoreline.errors import WorkerDied
 from scoreline.report import SplitReport
 from scoreline.splits import Split
@@ -31,28 +32,32 @@ class ProcessEngine:
     """Implements `scoreline.abc.Engine` on a pool of spawned processes.
 
     Args:
-        workers: processes.
+        workers: processes, where there is room for so many.
         prepare: called first in each worker, such as the import of the job's file; it pickles by name.
+        room: how many that is, and how many rows make a task.
     """
 
     workers: int
     prepare: Callable[[], object] | None = None
+    room: Room = field(default_factory=Room)
 
     def map(self, task: Task, splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`."""
         if not splits:
             return
+        chunks = self.room.chunks(splits)
+        workers = self.room.workers(min(self.workers, len(chunks)), task, splits, apart=True)
         context = multiprocessing.get_context("spawn")
         lifeline, driver = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
-            min(self.workers, len(splits)),
+            workers,
             mp_context=context,
             initializer=_begin,
             initargs=(self.prepare, pickle.dumps(task), lifeline),
         )
         try:
-            for future in as_completed([pool.submit(_run, split) for split in splits]):
-                yield future.result()
+            for future in as_completed([pool.submit(_run, chunk) for chunk in chunks]):
+                yield from future.result()
         except BrokenProcessPool as error:
             raise WorkerDied(
                 "a worker process ended without a word (killed, or out of memory)",
@@ -81,9 +86,9 @@ def _begin(prepare: Callable[[], object] | None, task: bytes, lifeline: Connecti
     _task = pickle.loads(task)  # noqa: S301 - made by the driver of this very run
 
 
-def _run(split: Split) -> SplitReport:
+def _run(chunk: Sequence[Split]) -> list[SplitReport]:
     assert _task is not None
-    return _task(split)
+    return done_together(_task, chunk)
 
 
 def _end_with_driver(lifeline: Connection) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from scoreline.engines.room import Room, done_together
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 
@@ -15,19 +16,25 @@ class ThreadEngine:
     """Implements `scoreline.abc.Engine` on a thread pool.
 
     Args:
-        workers: threads.
+        workers: threads, where there is room for so many.
+        room: how many that is, and how many rows make a task.
     """
 
     workers: int
+    room: Room = field(default_factory=Room)
 
     def map(self, task: Callable[[Split], SplitReport], splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`."""
-        if min(self.workers, len(splits)) <= 1:
+        if not splits:
+            return
+        chunks = self.room.chunks(splits)
+        workers = self.room.workers(min(self.workers, len(chunks)), task, splits)
+        if workers <= 1:
             yield from map(task, splits)
             return
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="scoreline-split")
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="scoreline-split")
         try:
-            for future in as_completed([pool.submit(task, split) for split in splits]):
-                yield future.result()
+            for future in as_completed([pool.submit(done_together, task, chunk) for chunk in chunks]):
+                yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -38,6 +38,7 @@ class KeptModel:
         folder: the kept folder, None for a bare file.
         sha256: of the model file's bytes where it is not the digest; checked on the very bytes that are loaded.
         trusted: whether types that skops does not know may be loaded.
+        batch: rows of one predict call of a model without an accelerated form; None leaves it to the adapter.
     """
 
     path: str
@@ -46,6 +47,7 @@ class KeptModel:
     folder: str | None = None
     sha256: str | None = None
     trusted: bool = False
+    batch: int | None = None
 
     def card(self) -> Card | None:
         """See `scoreline.abc.ModelFile.card`."""
@@ -71,7 +73,7 @@ def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
     facts: dict[str, Any] = {"digest": kept.digest, "bytes": len(content), "warnings": notes}
     facts |= {"made_with": made_with} if made_with else {}
     changed = changed_meaning(loaded, made_with["scikit-learn"]) if "scikit-learn" in made_with else ""
-    return adapt(loaded, features, facts | ({"changed": changed} if changed else {}))
+    return adapt(loaded, features, facts | ({"changed": changed} if changed else {}), kept.batch)
 
 
 def untrusted_types(path: Path) -> list[str]:

@@ -30,12 +30,14 @@ class PathStore:
         home: Scoreline's folder, for pinned copies.
         trust: which pickles may be loaded.
         trust_command: the command that trusts a path, for hints.
+        batch: rows of one predict call of a model without an accelerated form; None leaves it to the adapter.
     """
 
     base: Path
     home: Path
     trust: Trust
     trust_command: str = "scoreline models trust"
+    batch: int | None = None
 
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
@@ -91,7 +93,7 @@ class PathStore:
         if not whole:
             self._make_home()
             local.copy_in(version.path, file, version.digest)
-        return KeptModel(str(file), version.digest, str(self.base), trusted=trusted)
+        return KeptModel(str(file), version.digest, str(self.base), trusted=trusted, batch=self.batch)
 
     def _fetch_folder(self, version: ModelVersion) -> ModelFile:
         kept = self._place(version.digest)
@@ -109,7 +111,8 @@ class PathStore:
         found = read_folder(kept)
         file = kept / found.model
         trusted = self._may_run_code(version, file)
-        return KeptModel(str(file), version.digest, str(self.base), str(kept), durable.sha256_of(file), trusted=trusted)
+        sha256 = durable.sha256_of(file)
+        return KeptModel(str(file), version.digest, str(self.base), str(kept), sha256, trusted, self.batch)
 
     def _may_run_code(self, version: ModelVersion, file: Path) -> bool:
         """Whether somebody has trusted the model; a skops file of known types needs nobody's trust."""

@@ -21,13 +21,14 @@ _RECORDS_AT_ONCE = 32_768
 _DENSE_BYTES = 1 << 26
 
 
-def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Model:
+def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: int | None = None) -> Model:
     """The model that an unpickled object is.
 
     Args:
         loaded: the pair (DictVectorizer, estimator), a pipeline, or an estimator.
         features: names of the job's features, in order.
         facts: what else ``describe`` says.
+        batch: rows of one predict call; the accelerated form keeps to its own.
 
     Raises:
         ModelInvalid: it cannot predict, or not from these features.
@@ -38,10 +39,10 @@ def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any]) -> Mode
     _predict_in_one_thread(loaded)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
-        return DictModel(_fitted(vectorizer), _predictor(estimator), features, facts)
+        return DictModel(_fitted(vectorizer), _predictor(estimator), features, facts, batch)
     if isinstance(loaded, Pipeline) and isinstance(loaded.steps[0][1], DictVectorizer) and len(loaded.steps) > 1:
-        return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:]), features, facts)
-    return FrameModel(_predictor(loaded), features, facts)
+        return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:]), features, facts, batch)
+    return FrameModel(_predictor(loaded), features, facts, batch)
 
 
 def _predict_in_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
@@ -89,6 +90,7 @@ class DictModel:
     estimator: Any
     inputs: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         self._lookup.require_complete()
@@ -96,7 +98,7 @@ class DictModel:
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
         unseen = self._lookup.unseen(features)
-        parts = [_call(self.estimator, self.matrix(part)) for part in _slices(features, self._rows_at_once)]
+        parts = [_call(self.estimator, self.matrix(part)) for part in _slices(features, self._rows_at_once(self.batch))]
         return Predictions(pl.concat(parts), unseen)
 
     def matrix(self, features: pl.DataFrame) -> Matrix:
@@ -149,14 +151,14 @@ class DictModel:
 
     @functools.cached_property
     def _lookup(self) -> VocabularyLookup:
-        return VocabularyLookup.of(self.vectorizer, self.inputs, self._rows_at_once)
+        return VocabularyLookup.of(self.vectorizer, self.inputs, self._rows_at_once(None))
 
-    @property
-    def _rows_at_once(self) -> int:
+    def _rows_at_once(self, batch: int | None) -> int:
+        wanted = batch or _RECORDS_AT_ONCE
         # A dense vectorizer makes a row of the vocabulary's length for every trip.
         if self.vectorizer.sparse:
-            return _RECORDS_AT_ONCE
-        return max(1, min(_RECORDS_AT_ONCE, _DENSE_BYTES // (8 * max(1, len(self.vectorizer.vocabulary_)))))
+            return wanted
+        return max(1, min(wanted, _DENSE_BYTES // (8 * max(1, len(self.vectorizer.vocabulary_)))))
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class FrameModel:
     estimator: Any
     inputs: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         wanted = self._names
@@ -189,7 +192,7 @@ class FrameModel:
             ModelFailed: with ``unseen``, feature -> positions of rows, where an encoder refused their categories.
         """
         try:
-            values = pl.concat([self._predicted(part) for part in _slices(features, _RECORDS_AT_ONCE)])
+            values = pl.concat([self._predicted(part) for part in _slices(features, self.batch or _RECORDS_AT_ONCE)])
         except ModelFailed as error:
             # An encoder refuses a whole batch for one unknown category; whoever asked may leave these rows out.
             if rows := refused_rows(self._learned, features):

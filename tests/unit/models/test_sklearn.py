@@ -12,12 +12,13 @@ import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeRegressor
 from tests.unit.models.pickles import RECORDS, TARGET, pair
 
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
@@ -316,3 +317,39 @@ def test_a_model_of_another_version_is_loaded_and_noted(kept):
 )
 def test_a_trusted_file_is_described_whatever_the_features_of_a_job(kept, loaded, facts):
     assert describe_file(Path(kept(loaded).path)) == {"warnings": [], **facts}
+
+
+# --- rows of a predict call -----------------------------------------------------------------------------------------
+
+
+class Counting:
+    """Predicts the number of rows that it is asked for at once."""
+
+    def predict(self, rows):
+        return np.full(len(rows), float(len(rows)))
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(None, [10.0]), (4, [4.0, 4.0, 2.0]), (10, [10.0]), (99, [10.0])])
+def test_a_batch_is_as_many_rows_as_are_predicted_at_once(batch, sizes):
+    rows = pl.DataFrame({"a": np.arange(10.0)})
+    found = adapt(Counting(), ("a",), {}, batch).predict(rows).values.to_list()
+    assert found == [size for size in sizes for _ in range(int(size))]
+
+
+@pytest.mark.parametrize("kind", [DecisionTreeRegressor, RandomForestRegressor, HistGradientBoostingRegressor])
+def test_models_that_go_row_by_row_predict_the_same_bits_in_any_batch(kind):
+    random = np.random.default_rng(7)
+    rows = pl.DataFrame({name: random.normal(size=3_000) for name in "abc"})
+    estimator = kind(random_state=0).fit(rows.to_numpy(), random.normal(size=3_000))
+    found = [adapt(estimator, ("a", "b", "c"), {}, batch).predict(rows).values for batch in (None, 1, 7, 1_000)]
+    assert all(one.equals(found[0]) for one in found)
+
+
+def test_a_dictvectorizer_with_a_linear_model_predicts_the_same_bits_in_any_batch():
+    found = [adapt(pair(), ("r", "d"), {}, batch).predict(ROWS).values for batch in (None, 1, 2)]
+    assert all(one.equals(found[0]) for one in found)
+
+
+def test_an_accelerated_form_keeps_to_its_own_size():
+    model = adapt(pair(), ("r", "d"), {}, 1)
+    assert model.accelerated().lookup.rows_at_once == adapt(pair(), ("r", "d"), {}).accelerated().lookup.rows_at_once
