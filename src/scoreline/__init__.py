@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, read, run, train, verify
+    from scoreline.api import backfill, explain, plan, prune, read, run, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         scored_at,
     )
     from scoreline.parameters import Identity
+    from scoreline.retention import Retention
 
 _HOME = {
     "Csv": "files",
@@ -38,6 +39,7 @@ _HOME = {
     "Gates": "gates",
     "Identity": "parameters",
     "Job": "job",
+    "Retention": "retention",
     "Rule": "contract",
     "backfill": "api",
     "between": "filters",
@@ -52,6 +54,7 @@ _HOME = {
     "partition_slug": "output",
     "passthrough": "output",
     "plan": "api",
+    "prune": "api",
     "prediction": "output",
     "ratio": "features",
     "read": "api",
@@ -72,6 +75,7 @@ __all__ = [
     "Gates",
     "Identity",
     "Job",
+    "Retention",
     "Rule",
     "backfill",
     "between",
@@ -87,6 +91,7 @@ __all__ = [
     "passthrough",
     "plan",
     "prediction",
+    "prune",
     "ratio",
     "read",
     "row_id",

@@ -19,15 +19,17 @@ from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
 from scoreline.formats.parquet import frame_in, provenance_in, write_table
+from scoreline.housekeeping import Ask, clean_up
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
-from scoreline.opening import Wish, last_published
+from scoreline.opening import Wish, last_expired, last_published, said_expired
 from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
 from scoreline.planning import Planned, partitions_of
 from scoreline.planning import plan as plan_core
 from scoreline.report import RunReport
+from scoreline.retention import PruneReport
 from scoreline.runner import run as run_core
 from scoreline.simulation import Simulated
 from scoreline.simulation import simulate as simulate_core
@@ -217,7 +219,7 @@ def read(
     again = f"scoreline run {loaded.file or 'JOB'} {chosen}"
     record = last_published(ledger or ledger_of(loaded.home), loaded.job.key, chosen.slug)
     if record is None:
-        raise InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
+        raise _unpublished(ledger or ledger_of(loaded.home), loaded, chosen, again)
     path = published_path(loaded, record, sink)
     if not path.exists():
         target = record.prepared[sink].target
@@ -238,6 +240,13 @@ def read(
                 f"{path} is damaged: {error}",
                 hint=f"scoreline verify {loaded.file or 'JOB'} {chosen}; then {again} --force",
             ) from error
+
+
+def _unpublished(ledger: Ledger, loaded: Loaded, chosen: Partition, again: str) -> InputMissing:
+    expired = last_expired(ledger, loaded.job.key, chosen.slug)
+    if expired is not None:
+        return InputMissing(f"{loaded.job.key} {chosen}: {said_expired(expired)}", hint=f"{again} --force")
+    return InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
 
 
 def train(
@@ -384,6 +393,43 @@ def explain(
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
     return explain_core(assembly, _outputs(loaded), key, chosen)
+
+
+def prune(
+    job: JobLike | None = None,
+    *,
+    older_than: float | None = None,
+    dry_run: bool = False,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> PruneReport:
+    """Removes what has been kept for long enough: the job says how long with ``retention``.
+
+    A partition that goes is first marked expired in the ledger: it is not missing, and only scored again when forced.
+    The newest published partition of a job stays, and so does what a run works on or what can still be released.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``; by default all jobs of the ledger in ``home``.
+        older_than: days since publication after which partitions expire, instead of what the job declares.
+        dry_run: only tell; the report is the same.
+        settings: parameters of the job, as text; without any, the jobs of its name that the ledger knows.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        What was removed by kind, what was kept and why. Partitions that somebody works on are among what was kept.
+
+    Raises:
+        UsageError: neither a job nor a home is named.
+    """
+    return clean_up(Ask(job, settings, home, ledger, _days(older_than), dry_run=dry_run))
+
+
+def _days(given: float | None) -> float | None:
+    if given is not None and not 0 <= given < float("inf"):
+        raise UsageError(f"{given} is no number of days", hint="give 0 or more")
+    return given
 
 
 def _outputs(loaded: Loaded) -> Outputs:

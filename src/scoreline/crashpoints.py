@@ -24,6 +24,8 @@ POINTS = (
     "publish.cleaned",
     "publish.recorded",
 )
+PRUNE_POINTS = ("prune.marked", "prune.deleted")
+"""Of `scoreline.prune`, which is no part of a run."""
 
 _hook: Callable[[str], None] | None = None
 

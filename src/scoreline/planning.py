@@ -25,8 +25,10 @@ from scoreline.opening import (
     Survey,
     Verdict,
     Wish,
+    expired_verdict,
     failed_since,
     lacked_input,
+    last_expired,
     last_published,
     last_telling,
     living,
@@ -36,7 +38,7 @@ from scoreline.opening import (
 )
 from scoreline.outcome import NO_INPUT
 from scoreline.partition import Partition
-from scoreline.record import FAILED, PREPARED, REFUSED, RunRecord
+from scoreline.record import EXPIRED, FAILED, PREPARED, REFUSED, RunRecord
 from scoreline.report import Counts
 
 DAMAGED, HELD = "damaged input", "running"
@@ -53,6 +55,7 @@ STATES = (
     NO_INPUT,
     DAMAGED,
     HELD,
+    EXPIRED,
 )
 """What `Planned.state` may be."""
 
@@ -210,6 +213,9 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
         return replace(seen, state=HELD, reason=str(holder))
     if last is not None and last.state == PREPARED:
         return replace(seen, state=PREPARED, reason=f"run {last.run_id} is complete, but not published yet", due=True)
+    expired = last_expired(assembly.ledger, key, slug) if published is None and not wish.force else None
+    if expired is not None:
+        return replace(seen, state=EXPIRED, reason=expired_verdict(expired, wish).reason)
     try:
         found = survey(assembly, partition)
     except InputMissing as error:

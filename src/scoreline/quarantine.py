@@ -18,7 +18,7 @@ import polars as pl
 from scoreline import durable
 from scoreline.abc import Ledger
 from scoreline.errors import FilesDamaged, InputMissing, StagingLost
-from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
+from scoreline.record import EXPIRED, PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
 from scoreline.rejects import REASONS
 from scoreline.report import Receipt
 
@@ -129,10 +129,10 @@ def listed(
     """
     found, seen = [], set()
     for run in ledger.runs(job, partition, limit=_HISTORY):
-        if run.state not in {PUBLISHED, PREPARED, REFUSED} or (run.partition in seen and not every):
+        if run.state not in {PUBLISHED, PREPARED, REFUSED, EXPIRED} or (run.partition in seen and not every):
             continue
         seen.add(run.partition)
-        if quarantined := _of(home, run):
+        if run.state != EXPIRED and (quarantined := _of(home, run)):
             found.append(quarantined)
     found.reverse()  # a stable sort leaves them in the ledger's order
     return sorted(found, key=lambda one: one.partition)

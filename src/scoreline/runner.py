@@ -36,6 +36,7 @@ from scoreline.preflight import Evidence, examine, first_rows
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
+    EXPIRED,
     FAILED,
     PUBLISHED,
     RUNNING,
@@ -195,7 +196,8 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
         clock.lap("open")
         if opened.handle is None:
             assert opened.current is not None
-            return report_of(opened.current, "current", opened.reason, clock, _healed(opened))
+            state = EXPIRED if opened.current.state == EXPIRED else "current"
+            return report_of(opened.current, state, opened.reason, clock, _healed(opened))
         return _go_through(assembly, opened.handle, opened, clock)
     except OSError as error:
         raise storage_failed(error) from error
@@ -326,13 +328,14 @@ def report_of(record: RunRecord, state: str, reason: str, clock: Clock, notes: l
         outputs=tuple(
             {"path": made.target, "rows": made.rows, "bytes": made.size, "sha256": made.sha256}
             for made in record.prepared
+            if state != EXPIRED
         ),
         seconds={"total": round(seconds, 4), **clock.seconds},
         # Without the opening, which may have waited for another run.
         rows_per_second=round(counts.rows_in / (seconds - clock.seconds.get("open", 0.0)), 1)
         if state == PUBLISHED
         else 0.0,
-        quarantine=(record.facts.get("quarantine") or {}).get("path"),
+        quarantine=(record.facts.get("quarantine") or {}).get("path") if state != EXPIRED else None,
         notes=(*notes, *record.facts.get("notes", ())),
     )
 

@@ -129,6 +129,29 @@ class ParquetSink:
         """See `scoreline.abc.Sink.current`."""
         return provenance_in(self.folder / path)
 
+    def staged(self, slot: Slot) -> dict[str, int]:
+        """See `scoreline.abc.Sink.staged`."""
+        return {str(path): size for path, size in local.files_below(self._staging(slot))}
+
+    def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See `scoreline.abc.Sink.remove`."""
+        target = self.folder / path
+        if dry_run:
+            return self._published_by(target, run_id)
+        if not target.exists():
+            return {}
+        # Who publishes holds this lock too: what is looked at is what is removed.
+        with local.locked(_lock_in(self._hidden, target), _LOCK_SECONDS):
+            found = self._published_by(target, run_id)
+            if found:
+                target.unlink()
+                durable.sync_folder(target.parent)
+            return found
+
+    def _published_by(self, target: Path, run_id: str) -> dict[str, int]:
+        there = provenance_in(target)
+        return {str(target): target.stat().st_size} if there is not None and there.run_id == run_id else {}
+
     @property
     def _hidden(self) -> Path:
         """The dot-folder beside the folder that holds published files."""
@@ -181,8 +204,12 @@ def _require_whole(staged: Path, prepared: Prepared, token: int) -> None:
 
 def _lock(staged: Path, target: Path) -> Path:
     # Derived from the staged file, so that whoever publishes it later takes the same lock.
+    return _lock_in(staged.parents[3], target)
+
+
+def _lock_in(hidden: Path, target: Path) -> Path:
     name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
-    return staged.parents[3] / "locks" / f"{name}.lock"
+    return hidden / "locks" / f"{name}.lock"
 
 
 def _published(target: Path, prepared: Prepared) -> bool:
