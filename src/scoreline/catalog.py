@@ -12,7 +12,13 @@ from typing import Any
 from scoreline.errors import MissingExtra, UsageError
 
 SOURCES = {"parquet": "scoreline.sources.parquet:ParquetSource"}
-SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
+SINKS = {"files": "scoreline.sinks.files:FileSink"}
+FORMATS = {
+    "parquet": "scoreline.formats.parquet:ParquetOutput",
+    "csv": "scoreline.formats.csv_output:CsvOutput",
+    "jsonl": "scoreline.formats.jsonl_output:JsonlOutput",
+}
+"""How a sink writes files."""
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",
     "threads": "scoreline.engines.threads:ThreadEngine",

@@ -261,7 +261,8 @@ def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] |
 def last_expired(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:
     """The newest run that has expired, of these paths when they are given.
 
-    Where nothing of the partition stands published, it is of any paths: a new model must not make all history due. A slot's generations expire from the oldest on, so that none is left published under one that has expired.
+    Where nothing of the partition stands published, it is of any paths: a new model must not make all history due. A
+    slot's generations expire from the oldest on, so that none is left published under one that has expired.
     """
     expired = ledger.runs(job, slug, state=EXPIRED, limit=_HISTORY)
     own = next((run for run in expired if paths in {None, tuple(run.facts["paths"])}), None)

@@ -12,7 +12,7 @@ from scoreline.engines.processes import ProcessEngine
 from scoreline.errors import ScorelineError
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.partition import Grid
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.sources.parquet import ParquetSource
 from scoreline.template import Template
 from scoreline.testing.engines import ProcessEngineSuite
@@ -48,7 +48,7 @@ def _engine_suite(kind, folder):
 
 _KINDS = [
     (_ledger_suite, SqliteLedger, ledgers.FAULTS),
-    (_sink_suite, ParquetSink, sinks.FAULTS),
+    (_sink_suite, FileSink, sinks.FAULTS),
     (_source_suite, ParquetSource, sources.FAULTS),
     (_engine_suite, ProcessEngine, engines.FAULTS),
 ]

@@ -27,7 +27,7 @@ from scoreline.pruning import prune, prune_logs, prune_models
 from scoreline.releasing import release
 from scoreline.retention import KINDS, Retention
 from scoreline.runner import run
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.testing.builders import new_run, tiny_lease
 
 NOW = datetime.now(UTC)
@@ -219,7 +219,7 @@ def test_the_outputs_of_another_run_stay_though_the_ledger_is_older(old, tmp_pat
     assert old.output("2021-01").read_bytes() == newer
 
 
-class Clinging(ParquetSink):
+class Clinging(FileSink):
     """A sink whose files the system does not let go."""
 
     def remove(self, path, run_id, *, dry_run=False):
