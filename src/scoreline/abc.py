@@ -73,8 +73,31 @@ class Source(Protocol):
         """
         ...
 
-    def done(self, partition: Partition) -> None:
-        """Hears that the partition is published; idempotent."""
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
+        """Hears that the partition is published, made of these files; idempotent.
+
+        A source may put them away. It touches no file that is not one of these any more, and gives back the same
+        fingerprint as before.
+
+        Returns:
+            What was done with them, in sentences; nothing when there was nothing to do.
+
+        Raises:
+            OSError: a file could not be put away; what is published stays so.
+        """
+        ...
+
+
+class FileSource(Source, Protocol):
+    """A source that reads single files, so that another one can say which."""
+
+    def identify(self, path: Path) -> FileIdentity:
+        """Identity and row count of one file.
+
+        Raises:
+            InputMissing: it is not there.
+            InputInvalid: it cannot be read.
+        """
         ...
 
 
@@ -82,8 +105,8 @@ class Source(Protocol):
 class KeepsProcessed(Protocol):
     """A source that moves the input of what is published to another place, from where `prune` removes it."""
 
-    def processed(self, partition: Partition) -> list[Path]:
-        """Where the published input of a partition lies now; never a file that waits to be scored."""
+    def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
+        """Where these files were put when they had been published; never a file that waits to be scored."""
         ...
 
 

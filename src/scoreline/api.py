@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
 from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
+from scoreline.assembly import Assembly
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
@@ -27,7 +28,7 @@ from scoreline.neighbours import importable
 from scoreline.opening import Wish, last_expired, last_published, said_expired
 from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
-from scoreline.planning import Planned, partitions_of
+from scoreline.planning import Planned, only_due, partition_of_file, partitions_of
 from scoreline.planning import plan as plan_core
 from scoreline.report import RunReport
 from scoreline.retention import PruneReport
@@ -55,6 +56,7 @@ def run(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    input: str | os.PathLike[str] | None = None,  # noqa: A002 - what everybody calls it
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> RunReport:
@@ -62,7 +64,8 @@ def run(
 
     Args:
         job: a `Job`, or the path of a Python file that defines ``job``.
-        partition: such as ``"2021-02"``; by default the last complete interval.
+        partition: such as ``"2021-02"``; by default the last complete interval, or of an inbox the one file that is
+            due in it.
         model: a model file instead of the job's.
         settings: parameters of the job, as text.
         home: Scoreline's folder, by default ``.scoreline`` beside the job's file.
@@ -72,6 +75,8 @@ def run(
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time, by default one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        input: a file that is the partition's whole input, wherever it lies, instead of what the job's source has; it
+            stays there. Without ``partition`` its name says which one it is.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
 
@@ -83,15 +88,28 @@ def run(
     """
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
-    chosen = pick(loaded.job, partition)
-    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version)
-    wish = Wish(force=force, stale=stale or partition is not None)
-    return run_core(assemble(loaded, choices), chosen, wish)
+    given = None if input is None else Path(input).expanduser().absolute()
+    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version, given)
+    wish = Wish(force=force, stale=stale or partition is not None or given is not None)
+    assembly = assemble(loaded, choices)
+    return run_core(assembly, pick(assembly, partition, given), wish)
 
 
-def pick(job: Job, partition: str | None) -> Partition:
-    """The named partition of a job, or its last complete interval."""
-    return job.grid.parse(partition) if partition is not None else job.grid.last_complete(datetime.now(UTC))
+def pick(assembly: Assembly, partition: str | None, given: Path | None = None) -> Partition:
+    """The named partition of a job; without a name that of a given file, the only one due in an inbox, or the last.
+
+    Raises:
+        UsageError: none of these can be told.
+        InputMissing: the inbox is empty.
+    """
+    job = assembly.job
+    if partition is not None:
+        return job.grid.parse(partition)
+    if given is not None:
+        return partition_of_file(assembly, given)
+    if job.source.is_inbox and job.grid.spec == "named":
+        return only_due(assembly)
+    return job.grid.last_complete(assembly.now())
 
 
 def plan(

@@ -24,6 +24,9 @@ POINTS = (
     "publish.synced",
     "publish.cleaned",
     "publish.recorded",
+    "close.moved",
+    "close.copied",
+    "close.put_away",
 )
 PRUNE_POINTS = ("prune.marked", "prune.deleted")
 """Of `scoreline.prune`, which is no part of a run."""

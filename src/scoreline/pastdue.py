@@ -45,6 +45,7 @@ from scoreline.retention import (
     is_past,
 )
 from scoreline.slot import Slot, claim_id
+from scoreline.splits import FileIdentity
 
 Place = Callable[[RunRecord, int], Path]
 """Where a sink of the job keeps, now, what a run published."""
@@ -191,16 +192,11 @@ def files_of(case: Case, run: RunRecord) -> list[Removed]:
     ]
 
 
-def _processed(case: Case, run: RunRecord) -> Iterator[Path]:
-    """The input that this run has scored, where the source has put it; a file of another size or time is not it."""
+def _processed(case: Case, run: RunRecord) -> list[Path]:
+    """The input that this run has scored, where the source has put it."""
     source = case.assembly.source
-    if isinstance(source, KeepsProcessed):
-        known = {(file["size"], file["mtime_ns"]) for file in run.facts["files"]}
-        for path in source.processed(case.assembly.job.grid.parse(run.partition)):
-            with suppress(FileNotFoundError):
-                stat = path.stat()
-                if (stat.st_size, stat.st_mtime_ns) in known:
-                    yield path
+    files = [FileIdentity(**form) for form in run.facts["files"]]
+    return source.kept(files) if isinstance(source, KeepsProcessed) else []
 
 
 def _can_be_released(run: RunRecord, runs: Sequence[RunRecord]) -> bool:
