@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, prune, read, run, train, verify
+    from scoreline.api import backfill, explain, plan, prune, read, run, summarise, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -62,6 +62,7 @@ _HOME = {
     "run": "api",
     "run_id": "output",
     "scored_at": "output",
+    "summarise": "api",
     "train": "api",
     "verify": "api",
     "within_partition": "contract",
@@ -98,6 +99,7 @@ __all__ = [
     "run",
     "run_id",
     "scored_at",
+    "summarise",
     "train",
     "verify",
     "within_partition",

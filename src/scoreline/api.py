@@ -28,19 +28,24 @@ from scoreline.neighbours import importable
 from scoreline.opening import Wish, last_expired, last_published, said_expired
 from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
+from scoreline.pastdue import newest_published
 from scoreline.planning import Planned, only_due, partition_of_file, partitions_of
 from scoreline.planning import plan as plan_core
+from scoreline.record import PUBLISHED
 from scoreline.report import RunReport
 from scoreline.retention import PruneReport
 from scoreline.runner import run as run_core
 from scoreline.simulation import Simulated
 from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
+from scoreline.summarising import summarise as summarise_core
+from scoreline.summary import Summary
 from scoreline.tracing import explain as explain_core
 from scoreline.training import Tell, TrainReport
 from scoreline.training import train as train_core
 
 JobLike = Job | str | os.PathLike[str]
+_HISTORY = 1_000_000
 
 
 def run(
@@ -412,6 +417,46 @@ def explain(
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
     return explain_core(assembly, _outputs(loaded), key, chosen)
+
+
+def summarise(
+    job: JobLike,
+    partition: str | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> Summary:
+    """What a published partition came to: predictions and their spread, time, CPU, memory, disk.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partition: such as ``"2021-02"``; by default the newest published one.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        A `scoreline.summary.Summary`, with ``processing_stats``.
+
+    Raises:
+        InputMissing: nothing is published for the partition.
+        PredictionMissing: the published file is gone, or somebody else's.
+        FilesDamaged: it cannot be read.
+    """
+    loaded = load(job, settings=settings, home=home)
+    assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
+    key = loaded.job.key
+    if partition is None:
+        partition = newest_published(assembly, assembly.ledger.runs(key, state=PUBLISHED, limit=_HISTORY))
+    again = f"scoreline run {loaded.file or 'JOB'}"
+    if partition is None:
+        raise InputMissing(f"nothing is published for {key}", hint=again)
+    chosen = loaded.job.grid.parse(partition)
+    record = last_published(assembly.ledger, key, chosen.slug)
+    if record is None:
+        raise _unpublished(assembly.ledger, loaded, chosen, f"{again} {chosen}")
+    return summarise_core(loaded.job, loaded.home, _outputs(loaded), record)
 
 
 def prune(

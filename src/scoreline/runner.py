@@ -48,6 +48,7 @@ from scoreline.record import (
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.score_split import ScoreSplit
 from scoreline.splits import FileIdentity, Split
+from scoreline.usage import Meter
 from scoreline.vetting import vet
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
@@ -149,10 +150,15 @@ def score_split(assembly: Assembly, handle: RunHandle, split: Split) -> SplitRep
     return split_task(assembly, handle)(split)
 
 
-def publish(assembly: Assembly, handle: RunHandle) -> None:
+def publish(assembly: Assembly, handle: RunHandle, meter: Meter | None = None) -> None:
     """Makes the prepared content visible in every sink, cleans staging, and records the run as published.
 
     Every step may be repeated, by this process or by the next one that claims the partition.
+
+    Args:
+        assembly: of the job.
+        handle: the prepared run.
+        meter: what the run has taken of the machine, where one process has done it all.
 
     Raises:
         LeaseLost: another run has taken over.
@@ -173,7 +179,7 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
         heartbeat.renew()
         clean(assembly, work, moved_on=True)
         crashpoints.reach("publish.cleaned")
-        assembly.ledger.record(handle, PUBLISHED)
+        assembly.ledger.record(handle, PUBLISHED, {"resources": meter.facts()} if meter else None)
     crashpoints.reach("publish.recorded")
     assembly.notify("published", handle, paths=[made.target for made in work.record.prepared])
 
@@ -222,9 +228,10 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
 
 
 def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: Clock) -> RunReport:
+    meter = Meter()  # not from the start: opening may have waited for another run
     try:
         _until_prepared(assembly, handle, clock)
-        publish(assembly, handle)
+        publish(assembly, handle, meter)
     except BaseException as error:
         # A living process that holds no run must not keep others (or itself) waiting for its lease to run out.
         with suppress(ScorelineError, OSError):
