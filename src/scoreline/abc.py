@@ -177,8 +177,8 @@ class Sink(Protocol):
         """What the published content at this rendered path says of itself; None when there is none."""
         ...
 
-    def staged(self, slot: Slot) -> dict[str, int]:
-        """What ``abort`` would remove if it kept nothing: path -> bytes."""
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
+        """What ``abort`` would remove: path -> bytes."""
         ...
 
     def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:

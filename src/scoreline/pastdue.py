@@ -218,24 +218,23 @@ def _staged(
     case: Case, slug: str, runs: Sequence[RunRecord], unstage: Sequence[RunRecord], waiting: Sequence[RunRecord]
 ) -> Iterator[Removed]:
     """Staged files of runs that ended without publishing them."""
-    given_up = [run for run in runs if UNSTAGED in run.facts or run in unstage]
-    refused = {made.staged: run for run in given_up for made in run.prepared}
-    keep = {made.staged for run in waiting for made in run.prepared}
+    given_up = [run for run in runs if run.state == REFUSED and (UNSTAGED in run.facts or run in unstage)]
+    keep, refused = ([made.staged for run in some for made in run.prepared] for some in (waiting, given_up))
     dead = all(is_past(case.retention.leftovers_days, run.ended_at, case.now) for run in runs)
-    for path, size in staged_in(case.assembly, slug).items():
-        if path in refused:
-            run = refused[path]
-            yield Removed(STAGING, path, size, "refused, and not released in time", slug, run.run_id)
-        elif dead and path not in keep:
+    others = staged_in(case.assembly, slug, [*keep, *refused])
+    for path, size in staged_in(case.assembly, slug, keep).items():
+        if path not in others:
+            yield Removed(STAGING, path, size, "refused, and not released in time", slug)
+        elif dead:
             yield Removed(STAGING, path, size, "left by a run that came to nothing", slug)
 
 
-def staged_in(assembly: Assembly, slug: str) -> dict[str, int]:
-    """Path -> bytes of all that is staged for a partition: parts, plans and receipts."""
+def staged_in(assembly: Assembly, slug: str, keep: Sequence[str] = ()) -> dict[str, int]:
+    """Path -> bytes of what is staged for a partition, parts, plans and receipts, but for ``keep``."""
     slot = Slot(assembly.job.key, slug, "")
     found: dict[str, int] = {}
     for sink in assembly.sinks:
-        found |= sink.staged(slot)
+        found |= sink.staged(slot, keep)
     return found | {str(path): path.lstat().st_size for path in _files_in(work_folder(assembly, slug))}
 
 

@@ -95,7 +95,9 @@ def _published(job: Job, outputs: Outputs, record: RunRecord, path: Path) -> tup
 
 def _column(job: Job, schema: Iterable[str]) -> str:
     """The first output column that is made of the prediction and was published."""
-    made = [column.name for column in job.output if PREDICTION in column.expr.meta.root_names()]
+    # The prediction itself before what is computed of it, such as a difference.
+    themselves = [column.name for column in job.output if column.expr.meta.eq(pl.col(PREDICTION))]
+    made = [*themselves, *(column.name for column in job.output if PREDICTION in column.expr.meta.root_names())]
     there = set(schema)
     found = next((name for name in made if name in there), None)
     if found is None:

@@ -132,16 +132,16 @@ class FileSink:
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
-        kept = [Path(path) for path in keep]
-        durable.remove_tree(self._staging(slot), keep={*kept, *map(labels.beside, kept)})
+        durable.remove_tree(self._staging(slot), keep=_with_labels(keep))
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`."""
         return provenance_in(self.folder / path)
 
-    def staged(self, slot: Slot) -> dict[str, int]:
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
         """See `scoreline.abc.Sink.staged`."""
-        return {str(path): size for path, size in local.files_below(self._staging(slot))}
+        kept = _with_labels(keep)
+        return {str(path): size for path, size in local.files_below(self._staging(slot)) if path not in kept}
 
     def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See `scoreline.abc.Sink.remove`."""
@@ -226,6 +226,11 @@ def _lock_in(hidden: Path, target: Path) -> Path:
 
 def _hidden_of(staged: Path) -> Path:
     return staged.parents[3]
+
+
+def _with_labels(staged: Sequence[str]) -> set[Path]:
+    kept = [Path(path) for path in staged]
+    return {*kept, *map(labels.beside, kept)}
 
 
 def _sizes(paths: Sequence[Path]) -> dict[str, int]:

@@ -78,9 +78,9 @@ class DyingSink:
         """See `scoreline.abc.Sink.current`: looking is no call that dies."""
         return self.sink.current(path)
 
-    def staged(self, slot: Slot) -> dict[str, int]:
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
         """See `scoreline.abc.Sink.staged`: looking is no call that dies."""
-        return self.sink.staged(slot)
+        return self.sink.staged(slot, keep)
 
     def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See `scoreline.abc.Sink.remove`."""
