@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.integration.tiny import interrupted_at
+from tests.integration.tiny import Tiny, interrupted_at
 from tests.year import MONTHS, Year
 
 import scoreline
-from scoreline import crashpoints
+from scoreline import Files, crashpoints, model_version, prediction, row_id
 from scoreline.assemble import Choices, assemble, published_path
 from scoreline.assembly import Limits
 from scoreline.config import load
@@ -240,6 +240,53 @@ def test_a_file_that_cannot_go_is_told_and_goes_with_the_next_prune(old):
     assert len(old.published()) == 3
     assert len(of(old.prune(), "output")) == 2
     assert old.published() == ["2021-03"]
+
+
+def test_a_csv_goes_with_what_lies_beside_it(tmp_path):
+    tiny = Tiny(tmp_path)
+    job = tiny.job(
+        sinks=Files("{slug}.csv", under=tmp_path / "output"),
+        output=[row_id("row_id"), prediction("total"), model_version("model")],
+    )
+    for slug in ("one", "two"):
+        tiny.feed(slug, left=[1, 2], right=[0.5, 1.5])
+        tiny.run(job, slug)
+    labels = sorted((tmp_path / ".output.scoreline" / "provenance").rglob("*.json"))
+    assert len(labels) == 2
+    report = pruned_in(tiny, job)
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["two.csv"]
+    assert len(list((tmp_path / ".output.scoreline" / "provenance").rglob("*.json"))) == 1
+    assert len(of(report, "output")) == 2
+    assert tiny.read(job, "two").height == 2
+
+
+def test_input_that_was_put_away_goes_and_what_waits_in_the_inbox_stays(tmp_path):
+    tiny = Tiny(tmp_path)
+    done = tmp_path / "done"
+    job = tiny.job(source=Files("{slug}.parquet", under=tmp_path / "input", processed=done, settle=0.0))
+    for slug in ("one", "two"):
+        tiny.feed(slug, left=[1, 2], right=[0.5, 1.5])
+        tiny.run(job, slug)
+    tiny.feed("three", left=[1], right=[0.5])
+    mine = done / "mine.parquet"
+    mine.write_bytes((done / "one.parquet").read_bytes())
+    report = pruned_in(tiny, job)
+    assert sorted(path.name for path in done.iterdir() if not path.name.startswith(".")) == [
+        "mine.parquet",
+        "two.parquet",
+    ]
+    assert [path.name for path in (tmp_path / "input").iterdir()] == ["three.parquet"]
+    assert [(one.kind, one.partition) for one in report.removed] == [("output", "one"), ("processed input", "one")]
+    assert tiny.run(job, "one").state == "expired"
+    assert tiny.run(job, "three").state == "published"
+
+
+def pruned_in(tiny, job):
+    """After 40 days."""
+    loaded = load(job, home=tiny.home)
+    assembly = assemble(loaded, Choices("threads", 1))
+    late = replace(assembly, now=lambda: datetime.now(UTC) + timedelta(days=40))
+    return prune(late, partial(published_path, loaded), MONTH)
 
 
 # --- expired is not missing -----------------------------------------------------------------------------------------
