@@ -23,6 +23,7 @@ from scoreline.partition import SLUG, Grid, Partition
 from scoreline.retention import Retention
 from scoreline.template import TIME_FIELDS, Template
 
+_FOR_EVER = Retention(outputs_days=None)
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
 
 
@@ -80,7 +81,7 @@ class Job:
     fit: Callable[[Any], Any] | None = None
     experiment: str | None = None
     simulate: Callable[[Partition, int, int | None], Any] | None = None
-    retention: Retention = field(default_factory=lambda: Retention(outputs_days=None))
+    retention: Retention = _FOR_EVER
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""
 
