@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, read, replay, run, train, verify
+    from scoreline.api import backfill, explain, plan, prune, read, replay, run, summarise, train, verify
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         scored_at,
     )
     from scoreline.parameters import Identity, Setting
+    from scoreline.retention import Retention
 
 _HOME = {
     "Csv": "files",
@@ -38,6 +39,7 @@ _HOME = {
     "Gates": "gates",
     "Identity": "parameters",
     "Job": "job",
+    "Retention": "retention",
     "Rule": "contract",
     "Setting": "parameters",
     "backfill": "api",
@@ -54,6 +56,7 @@ _HOME = {
     "passthrough": "output",
     "plan": "api",
     "prediction": "output",
+    "prune": "api",
     "ratio": "features",
     "read": "api",
     "replay": "api",
@@ -61,6 +64,7 @@ _HOME = {
     "run": "api",
     "run_id": "output",
     "scored_at": "output",
+    "summarise": "api",
     "train": "api",
     "verify": "api",
     "within_partition": "contract",
@@ -74,6 +78,7 @@ __all__ = [
     "Gates",
     "Identity",
     "Job",
+    "Retention",
     "Rule",
     "Setting",
     "backfill",
@@ -90,6 +95,7 @@ __all__ = [
     "passthrough",
     "plan",
     "prediction",
+    "prune",
     "ratio",
     "read",
     "replay",
@@ -97,6 +103,7 @@ __all__ = [
     "run",
     "run_id",
     "scored_at",
+    "summarise",
     "train",
     "verify",
     "within_partition",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -139,6 +139,15 @@ class Format(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsProcessed(Protocol):
+    """A source that moves the input of what is published to another place, from where `prune` removes it."""
+
+    def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
+        """Where these files were put when they had been published; never a file that waits to be scored."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Staging:
     """A sink's invisible place for one run's parts.
@@ -204,6 +213,23 @@ class Sink(Protocol):
 
     def current(self, path: str) -> Provenance | None:
         """What the published content at this rendered path says of itself; None when there is none."""
+        ...
+
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
+        """What ``abort`` would remove: path -> bytes."""
+        ...
+
+    def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Removes what this run published at a rendered path, and nothing else; idempotent.
+
+        Args:
+            path: rendered.
+            run_id: whose content it has to be; any other stays.
+            dry_run: only tell.
+
+        Returns:
+            Path -> bytes of what was removed.
+        """
         ...
 
 
@@ -477,9 +503,11 @@ class Ledger(Protocol):
         """Takes the partition in one step, if it is free, expired, or held by the dead owner of token ``takeover``.
 
         A run of the partition that is prepared and not published is handed over instead of the new one; a run that
-        was running becomes abandoned. With ``new.releases`` the claim is for that refused run, which becomes prepared.
+        was running becomes abandoned. With ``new.releases`` the claim is for that refused run, which becomes prepared;
+        with ``new.revisits`` for that run, which stays as it is.
 
         Raises:
+            LeaseLost: there is no such run to revisit.
             Busy: another run holds it.
             NotReleasable: the run to release is neither refused nor prepared, or its slot was published anew since.
         """
@@ -500,7 +528,7 @@ class Ledger(Protocol):
         facts: dict[str, Any] | None = None,
         prepared: Sequence[Prepared] = (),
     ) -> None:
-        """Moves the run to ``state`` and adds facts; a final state releases the claim in the same step.
+        """Moves the run to ``state`` and adds facts; what `record.ENDED` has releases the claim in the same step.
 
         Raises:
             LeaseLost: the claim is not the newest any more, or the state may not follow.

@@ -22,28 +22,35 @@ from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
 from scoreline.formats.parquet import write_table
 from scoreline.formats.published import opened
+from scoreline.housekeeping import Ask, clean_up
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
-from scoreline.opening import Wish, last_published
+from scoreline.opening import Wish, last_expired, last_published, said_expired
 from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
+from scoreline.pastdue import newest_published
 from scoreline.planning import Planned, only_due, partition_of_file, partitions_of
 from scoreline.planning import plan as plan_core
+from scoreline.record import PUBLISHED
 from scoreline.replaying import Replayed
 from scoreline.replaying import check as check_corrections
 from scoreline.replaying import record as record_corrections
 from scoreline.report import RunReport
+from scoreline.retention import PruneReport
 from scoreline.runner import run as run_core
 from scoreline.simulation import Simulated
 from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
+from scoreline.summarising import summarise as summarise_core
+from scoreline.summary import Summary
 from scoreline.tracing import explain as explain_core
 from scoreline.training import Tell, TrainReport
 from scoreline.training import train as train_core
 from scoreline.watching import watched
 
 JobLike = Job | str | os.PathLike[str]
+_HISTORY = 1_000_000
 
 
 def run(
@@ -245,7 +252,7 @@ def read(
     again = f"scoreline run {loaded.file or 'JOB'} {chosen}"
     record = last_published(ledger or ledger_of(loaded.home), loaded.job.key, chosen.slug)
     if record is None:
-        raise InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
+        raise _unpublished(ledger or ledger_of(loaded.home), loaded, chosen, again)
     path = published_path(loaded, record, sink)
     if not path.exists():
         target = record.prepared[sink].target
@@ -266,6 +273,13 @@ def read(
                 f"{path} is damaged: {error}",
                 hint=f"scoreline verify {loaded.file or 'JOB'} {chosen}; then {again} --force",
             ) from error
+
+
+def _unpublished(ledger: Ledger, loaded: Loaded, chosen: Partition, again: str) -> InputMissing:
+    expired = last_expired(ledger, loaded.job.key, chosen.slug)
+    if expired is not None:
+        return InputMissing(f"{loaded.job.key} {chosen}: {said_expired(expired)}", hint=f"{again} --force")
+    return InputMissing(f"nothing is published for {loaded.job.key} {chosen}", hint=again)
 
 
 def train(
@@ -471,6 +485,83 @@ def explain(
     chosen = loaded.job.grid.parse(partition) if partition is not None else None
     assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
     return explain_core(assembly, _outputs(loaded), key, chosen)
+
+
+def summarise(
+    job: JobLike,
+    partition: str | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> Summary:
+    """What a published partition came to: predictions and their spread, time, CPU, memory, disk.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``.
+        partition: such as ``"2021-02"``; by default the newest published one.
+        settings: parameters of the job, as text.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        A `scoreline.summary.Summary`, with ``processing_stats``.
+
+    Raises:
+        InputMissing: nothing is published for the partition.
+        PredictionMissing: the published file is gone, or somebody else's.
+        FilesDamaged: it cannot be read.
+    """
+    loaded = load(job, settings=settings, home=home)
+    assembly = assemble(loaded, Choices(ledger=ledger or _recorded(loaded)))
+    key = loaded.job.key
+    if partition is None:
+        partition = newest_published(assembly, assembly.ledger.runs(key, state=PUBLISHED, limit=_HISTORY))
+    again = f"scoreline run {loaded.file or 'JOB'}"
+    if partition is None:
+        raise InputMissing(f"nothing is published for {key}", hint=again)
+    chosen = loaded.job.grid.parse(partition)
+    record = last_published(assembly.ledger, key, chosen.slug)
+    if record is None:
+        raise _unpublished(assembly.ledger, loaded, chosen, f"{again} {chosen}")
+    return summarise_core(loaded.job, loaded.home, _outputs(loaded), record)
+
+
+def prune(
+    job: JobLike | None = None,
+    *,
+    older_than: float | None = None,
+    dry_run: bool = False,
+    settings: Mapping[str, str] | None = None,
+    home: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> PruneReport:
+    """Removes what has been kept for long enough: the job says how long with ``retention``.
+
+    A partition that goes is first marked expired in the ledger: it is not missing, and only scored again when forced.
+    The newest published partition of a job stays, and so does what a run works on or what can still be released.
+
+    Args:
+        job: a `Job`, or the path of a Python file that defines ``job``; by default all jobs of the ledger in ``home``.
+        older_than: days since publication after which partitions expire, instead of what the job declares.
+        dry_run: only tell; the report is the same.
+        settings: parameters of the job, as text; without any, the jobs of its name that the ledger knows.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+
+    Returns:
+        What was removed by kind, what was kept and why. Partitions that somebody works on are among what was kept.
+
+    Raises:
+        UsageError: neither a job nor a home is named.
+    """
+    return clean_up(Ask(job, settings, home, ledger, _days(older_than), dry_run=dry_run))
+
+
+def _days(given: float | None) -> float | None:
+    if given is not None and not 0 <= given < float("inf"):
+        raise UsageError(f"{given} is no number of days", hint="give 0 or more")
+    return given
 
 
 def _outputs(loaded: Loaded) -> Outputs:

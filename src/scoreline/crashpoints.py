@@ -28,6 +28,8 @@ POINTS = (
     "close.copied",
     "close.put_away",
 )
+PRUNE_POINTS = ("prune.marked", "prune.deleted")
+"""Of `scoreline.prune`, which is no part of a run."""
 
 _hook: Callable[[str], None] | None = None
 

@@ -22,9 +22,11 @@ from scoreline.filters import Filter
 from scoreline.gates import Gates
 from scoreline.output import GIVEN, MODEL_VERSION, PREDICTION, PREFIX, RUN_ID, Column
 from scoreline.partition import SLUG, Grid, Partition
+from scoreline.retention import Retention
 from scoreline.template import TIME_FIELDS, Template
 from scoreline.writable import unusable
 
+_FOR_EVER = Retention(outputs_days=None)
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
 
 
@@ -55,6 +57,8 @@ class Job:
         fit: ``fit(rows)`` -> a fitted estimator, for `train`; ``rows`` is a Polars frame with the features and the
             target.
         experiment: of MLflow, where `train` logs; by default the job's name.
+        retention: how long published partitions, logs and leftovers are kept, for `prune`: `Retention`; by default
+            publications for ever.
         simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`.
         settings: the job's own defaults of settings, such as ``{"MEMORY_LIMIT_GB": 4}``; environment and ``.env`` win.
 
@@ -82,6 +86,7 @@ class Job:
     experiment: str | None = None
     simulate: Callable[[Partition, int, int | None], Any] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    retention: Retention = _FOR_EVER
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""
 
@@ -177,6 +182,10 @@ class Job:
 def _require_kinds(job: Job) -> None:
     if not isinstance(job.gates, Gates):
         raise JobError(f"gates is {job.gates!r}, which is no Gates", hint="write gates=Gates(quarantined_rows=100)")
+    if not isinstance(job.retention, Retention):
+        raise JobError(
+            f"retention is {job.retention!r}, which is no Retention", hint="write retention=Retention(outputs_days=30)"
+        )
     for name in ("fit", "simulate"):
         if getattr(job, name) is not None and not callable(getattr(job, name)):
             raise JobError(f"{name} is {getattr(job, name)!r}, which is no function")

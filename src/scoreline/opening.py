@@ -26,6 +26,8 @@ from scoreline.partition import Partition
 from scoreline.record import (
     ABANDONED,
     CANCELLED,
+    EXPIRED,
+    EXPIRED_AT,
     FAILED,
     PREPARED,
     PUBLISHED,
@@ -90,11 +92,12 @@ class Verdict:
     """What `why_due` says of a partition.
 
     Attributes:
-        state: missing, input changed, corrections changed, output gone, forced, failed, stale or current.
+        state: missing, input changed, corrections changed, output gone, forced, failed, stale, current or expired.
         reason: why it is due, or why it is not.
         due: whether it is.
         slot: the last publication into its slot.
-        last: the same, or where the path names the model, that of another model.
+        last: the same, or where the path names the model, that of another model; of what has expired, the run that had
+            published it.
     """
 
     state: str
@@ -148,6 +151,9 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
     """Whether a partition is due, and why."""
     slot = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
     last = slot or _of_another_model(assembly, found)
+    expired = last_expired(assembly.ledger, assembly.job.key, found.partition.slug, found.paths) if not slot else None
+    if expired is not None:
+        return expired_verdict(expired, wish)
     must = _must(assembly, found, slot, last)
     if must is not None:
         return Verdict(*must, due=True, slot=slot, last=last)
@@ -162,6 +168,18 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
         reason = changed if wish.stale else f"stale ({changed}); --stale scores it again"
         return Verdict(STALE, reason, due=wish.stale, slot=slot, last=last)
     return Verdict(CURRENT, "input, model and job are those of the last publication", due=False, slot=slot, last=last)
+
+
+def expired_verdict(expired: RunRecord, wish: Wish) -> Verdict:
+    """What has expired is not missing: nobody wants it any more, unless it is asked for by force."""
+    if wish.force:
+        return Verdict(FORCED, f"forced, though {said_expired(expired)}", due=True, last=expired)
+    return Verdict(EXPIRED, f"{said_expired(expired)}; --force scores it again", due=False, last=expired)
+
+
+def said_expired(run: RunRecord) -> str:
+    """When its files went."""
+    return f"run {run.run_id} was published, and expired on {run.facts[EXPIRED_AT][:10]}"
 
 
 def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRecord | None) -> tuple[str, str] | None:
@@ -253,6 +271,19 @@ def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] |
     return None
 
 
+def last_expired(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:
+    """The newest run that has expired, of these paths when they are given.
+
+    Where nothing of the partition stands published, it is of any paths: a new model must not make all history due. A
+    slot's generations expire from the oldest on, so that none is left published under one that has expired.
+    """
+    expired = ledger.runs(job, slug, state=EXPIRED, limit=_HISTORY)
+    own = next((run for run in expired if paths in {None, tuple(run.facts["paths"])}), None)
+    if own is None and expired and last_published(ledger, job, slug) is None:
+        return expired[0]
+    return own
+
+
 def open_run(
     assembly: Assembly,
     partition: Partition,
@@ -276,6 +307,9 @@ def open_run(
     while True:
         waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
         # Healing needs neither input nor model, which may be gone by now.
+        gone = None if waiting or wish.force else _all_expired(assembly, partition)
+        if gone is not None:  # its input may have been put away, which is no failure
+            return Opened(None, expired_verdict(gone, wish).reason, gone, tuple(healed))
         found = None if waiting else _survey_or_record(assembly, partition)
         reason, last = "prepared and not published", None
         if found is not None:
@@ -295,6 +329,14 @@ def open_run(
             assembly.ledger.record(claim.handle, CANCELLED)
             continue
         return Opened(claim.handle, reason, None, tuple(healed))
+
+
+def _all_expired(assembly: Assembly, partition: Partition) -> RunRecord | None:
+    """The last publication of a partition of which nothing stands published any more, because it has expired."""
+    key = assembly.job.key
+    if last_published(assembly.ledger, key, partition.slug) is not None:
+        return None
+    return last_expired(assembly.ledger, key, partition.slug)
 
 
 def _survey_or_record(assembly: Assembly, partition: Partition) -> Survey:

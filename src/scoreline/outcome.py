@@ -19,8 +19,8 @@ class Outcome:
 
     Attributes:
         partition: its slug.
-        outcome: published, current, stale (and left as it is), refused, failed, no input, temporary, cancelled or not
-            run.
+        outcome: published, current, stale (and left as it is), expired, refused, failed, no input, temporary, cancelled
+            or not run.
         reason: why it ran, or why it did not.
         counts: where the rows of the run went, or of what stands published; None when nobody counted.
         seconds: wall seconds of the run, 0 without one.

@@ -29,8 +29,10 @@ from scoreline.opening import (
     Survey,
     Verdict,
     Wish,
+    expired_verdict,
     failed_since,
     lacked_input,
+    last_expired,
     last_published,
     last_telling,
     living,
@@ -40,7 +42,7 @@ from scoreline.opening import (
 )
 from scoreline.outcome import NO_INPUT
 from scoreline.partition import Partition
-from scoreline.record import FAILED, PREPARED, REFUSED, RunRecord
+from scoreline.record import EXPIRED, FAILED, PREPARED, REFUSED, RunRecord
 from scoreline.report import Counts
 from scoreline.splits import FileIdentity
 from scoreline.template import Template
@@ -60,6 +62,7 @@ STATES = (
     NO_INPUT,
     DAMAGED,
     HELD,
+    EXPIRED,
 )
 """What `Planned.state` may be."""
 
@@ -269,11 +272,9 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
     key, slug = assembly.job.key, partition.slug
     last, published = last_telling(assembly.ledger, key, slug), last_published(assembly.ledger, key, slug)
     seen = Planned(partition, CURRENT, "", due=False, last=last, published=published)
-    holder = assembly.ledger.holder(key, slug)
-    if living(holder):
-        return replace(seen, state=HELD, reason=str(holder))
-    if last is not None and last.state == PREPARED:
-        return replace(seen, state=PREPARED, reason=f"run {last.run_id} is complete, but not published yet", due=True)
+    known = _by_ledger(assembly, seen, wish)
+    if known is not None:
+        return known
     try:
         found = survey(assembly, partition)
     except InputMissing as error:
@@ -285,6 +286,20 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
         return replace(seen, state=DAMAGED, reason=told.message, due=True)
     seen = replace(seen, rows=found.rows, files=found.files)
     return _by_last_run(assembly, seen, found, why_due(assembly, found, wish), wish)
+
+
+def _by_ledger(assembly: Assembly, seen: Planned, wish: Wish) -> Planned | None:
+    """What the ledger alone can tell, whatever became of the input."""
+    key, slug, last = assembly.job.key, seen.partition.slug, seen.last
+    holder = assembly.ledger.holder(key, slug)
+    if living(holder):
+        return replace(seen, state=HELD, reason=str(holder))
+    if last is not None and last.state == PREPARED:
+        return replace(seen, state=PREPARED, reason=f"run {last.run_id} is complete, but not published yet", due=True)
+    expired = last_expired(assembly.ledger, key, slug) if seen.published is None and not wish.force else None
+    if expired is None:
+        return None
+    return replace(seen, state=EXPIRED, reason=expired_verdict(expired, wish).reason)
 
 
 def _without_input(assembly: Assembly, seen: Planned, error: InputMissing, wish: Wish) -> Planned:

@@ -19,7 +19,7 @@ from scoreline import durable
 from scoreline.abc import Ledger
 from scoreline.errors import FilesDamaged, InputMissing, StagingLost, UsageError
 from scoreline.output import PREFIX
-from scoreline.record import PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
+from scoreline.record import EXPIRED, PREPARED, PUBLISHED, REFUSED, RunHandle, RunRecord
 from scoreline.rejects import FILE, REASONS, ROW
 from scoreline.report import Receipt
 from scoreline.slot import folders_of
@@ -135,10 +135,10 @@ def listed(
     """
     found, seen = [], set()
     for run in ledger.runs(job, partition, limit=_HISTORY):
-        if run.state not in {PUBLISHED, PREPARED, REFUSED} or (run.partition in seen and not every):
+        if run.state not in {PUBLISHED, PREPARED, REFUSED, EXPIRED} or (run.partition in seen and not every):
             continue
         seen.add(run.partition)
-        if quarantined := _of(home, run):
+        if run.state != EXPIRED and (quarantined := _of(home, run)):
             found.append(quarantined)
     found.reverse()  # a stable sort leaves them in the ledger's order
     return sorted(found, key=lambda one: one.partition)

@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scoreline.errors import NotReleasable
+from scoreline.errors import LeaseLost, NotReleasable
 from scoreline.owner import Owner
 
-RUNNING, PREPARED, PUBLISHED = "running", "prepared", "published"
+RUNNING, PREPARED, PUBLISHED, EXPIRED = "running", "prepared", "published", "expired"
 REFUSED, FAILED, CANCELLED, ABANDONED = "refused", "failed", "cancelled", "abandoned"
 
 NEXT_STATES = {
     RUNNING: (RUNNING, PREPARED, REFUSED, FAILED, CANCELLED, ABANDONED),
     PREPARED: (PREPARED, PUBLISHED, FAILED),
+    PUBLISHED: (EXPIRED,),
+    REFUSED: (REFUSED,),
+    EXPIRED: (EXPIRED,),
 }
-"""State -> states that may follow it; the others are final, but for refused, which a claim can make prepared."""
+"""State -> states that may follow it; the others are final. A claim can make refused prepared."""
 
 ENDED = (PUBLISHED, REFUSED, FAILED, CANCELLED, ABANDONED)
+"""States whose run has given its claim back. An expired run holds one while its files go."""
+
+ENDED_AT, EXPIRED_AT, REMOVED, UNSTAGED = "ended_at", "expired_at", "removed", "unstaged"
+"""Facts of pruned runs: when it was published or refused, when it expired, what went (files, bytes; there when all has
+gone), and when what a refused run had staged was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,8 @@ class NewRun:
         facts: see `RunRecord`.
         releases: a refused run of the partition that the claim is for instead: it becomes prepared again. One that is
             prepared already stays so.
+        revisits: a run of the partition that has ended, for which the claim is instead: its state, token and facts stay
+            as they are, until something is recorded.
     """
 
     run_id: str
@@ -100,6 +110,7 @@ class NewRun:
     reason: str
     facts: dict[str, Any] = field(default_factory=dict)
     releases: str | None = None
+    revisits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +121,9 @@ class RunRecord:
         run_id: id.
         job: the job's key.
         partition: slug.
-        state: running, prepared, published, refused, failed, cancelled or abandoned.
+        state: running, prepared, published, refused, failed, cancelled, abandoned or expired.
         reason: why it ran.
-        token: fencing token of its (last) claim.
+        token: fencing token of its (last) claim to score or publish.
         started_at: ISO 8601 in UTC, for people.
         updated_at: of the last change of state, likewise.
         facts: ``model``, ``scoring_digest``, ``fingerprint``, ``counts``, ``evidence``, ``error``, ``refusals``,
@@ -130,6 +141,15 @@ class RunRecord:
     updated_at: str
     facts: dict[str, Any]
     prepared: tuple[Prepared, ...] = ()
+
+    @property
+    def ended_at(self) -> str:
+        """When it was published or refused, or ended otherwise; what prune has recorded since does not count.
+
+        Nobody knows when a run was killed: for what was never ended by itself, when it began.
+        """
+        since = self.started_at if self.state in {RUNNING, ABANDONED} else self.updated_at
+        return str(self.facts.get(ENDED_AT, since))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -153,13 +173,33 @@ def releasable(asked: Sequence[RunRecord], runs: Sequence[RunRecord]) -> RunReco
         return run
     if run.state != REFUSED:
         raise NotReleasable(f"run {run.run_id} is {run.state}; only refused runs can be released")
+    if UNSTAGED in run.facts:
+        raise NotReleasable(
+            f"what run {run.run_id} had staged was removed by prune on {run.facts[UNSTAGED][:10]}",
+            hint="score the partition again with wider gates",
+        )
     for other in runs:
-        if other.state == PUBLISHED and other.token > run.token and other.facts.get("paths") == run.facts.get("paths"):
+        if (
+            other.state in {PUBLISHED, EXPIRED}
+            and other.token > run.token
+            and other.facts.get("paths") == run.facts.get("paths")
+        ):
             raise NotReleasable(
                 f"the slot has moved on: run {other.run_id} was published after run {run.run_id} was refused",
                 hint="score the partition again with wider gates, if this older content is wanted",
             )
     return run
+
+
+def revisitable(asked: Sequence[RunRecord], new: NewRun) -> RunRecord:
+    """The run of its partition that a claim revisits.
+
+    Raises:
+        LeaseLost: there is no such run.
+    """
+    if not asked:
+        raise LeaseLost(f"the ledger knows no run {new.revisits} of {new.job} {new.partition}")
+    return asked[0]
 
 
 @dataclass(frozen=True, slots=True)

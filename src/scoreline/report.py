@@ -141,7 +141,7 @@ class RunReport:
     Attributes:
         job: the job's key, with its identity parameters.
         partition: slug.
-        state: ``published``, or ``current`` when nothing was due.
+        state: ``published``; when nothing was due ``current``, or ``expired``.
         reason: why it ran, or why it did not.
         run_id: the run that made what is published now.
         counts: where the rows went.

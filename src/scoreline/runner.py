@@ -36,6 +36,7 @@ from scoreline.preflight import Evidence, Tried, examine, first_rows, vetted
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
+    EXPIRED,
     FAILED,
     PUBLISHED,
     RUNNING,
@@ -47,6 +48,7 @@ from scoreline.record import (
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.score_split import ScoreSplit
 from scoreline.splits import FileIdentity, Split
+from scoreline.usage import Meter
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
@@ -147,10 +149,15 @@ def score_split(assembly: Assembly, handle: RunHandle, split: Split) -> SplitRep
     return split_task(assembly, handle)(split)
 
 
-def publish(assembly: Assembly, handle: RunHandle) -> None:
+def publish(assembly: Assembly, handle: RunHandle, meter: Meter | None = None) -> None:
     """Makes the prepared content visible in every sink, cleans staging, and records the run as published.
 
     Every step may be repeated, by this process or by the next one that claims the partition.
+
+    Args:
+        assembly: of the job.
+        handle: the prepared run.
+        meter: what the run has taken of the machine, where one process has done it all.
 
     Raises:
         LeaseLost: another run has taken over.
@@ -171,7 +178,7 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
         heartbeat.renew()
         clean(assembly, work, moved_on=True)
         crashpoints.reach("publish.cleaned")
-        assembly.ledger.record(handle, PUBLISHED)
+        assembly.ledger.record(handle, PUBLISHED, {"resources": meter.facts()} if meter else None)
     crashpoints.reach("publish.recorded")
     assembly.notify("published", handle, paths=[made.target for made in work.record.prepared])
 
@@ -212,16 +219,18 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
         if opened.handle is None:
             assert opened.current is not None
             told = put_away(assembly, partition.slug, opened.files)
-            return report_of(opened.current, "current", opened.reason, clock, [*_healed(opened), *told])
+            state = EXPIRED if opened.current.state == EXPIRED else "current"
+            return report_of(opened.current, state, opened.reason, clock, [*_healed(opened), *told])
         return _go_through(assembly, opened.handle, opened, clock)
     except OSError as error:
         raise storage_failed(error) from error
 
 
 def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: Clock) -> RunReport:
+    meter = Meter()  # not from the start: opening may have waited for another run
     try:
         _until_prepared(assembly, handle, clock)
-        publish(assembly, handle)
+        publish(assembly, handle, meter)
     except BaseException as error:
         # A living process that holds no run must not keep others (or itself) waiting for its lease to run out.
         with suppress(ScorelineError, OSError):
@@ -341,13 +350,14 @@ def report_of(record: RunRecord, state: str, reason: str, clock: Clock, notes: l
         outputs=tuple(
             {"path": made.target, "rows": made.rows, "bytes": made.size, "sha256": made.sha256}
             for made in record.prepared
+            if state != EXPIRED
         ),
         seconds={"total": round(seconds, 4), **clock.seconds},
         # Without the opening, which may have waited for another run.
         rows_per_second=round(counts.rows_in / (seconds - clock.seconds.get("open", 0.0)), 1)
         if state == PUBLISHED
         else 0.0,
-        quarantine=(record.facts.get("quarantine") or {}).get("path"),
+        quarantine=(record.facts.get("quarantine") or {}).get("path") if state != EXPIRED else None,
         notes=(*notes, *record.facts.get("notes", ())),
     )
 

@@ -11,7 +11,7 @@ from tests.broken.gate import Gate
 from scoreline.errors import Busy, NotReleasable
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.ledgers.sqlite import SqliteLedger
-from scoreline.record import ABANDONED, ENDED, FAILED, PREPARED, PUBLISHED, REFUSED, RUNNING
+from scoreline.record import ABANDONED, ENDED, EXPIRED, FAILED, PREPARED, PUBLISHED, REFUSED, RUNNING, Lease
 from scoreline.testing.builders import new_run
 
 
@@ -534,6 +534,42 @@ def _claim_anyway(ledger, new, lease):
 def _execute(ledger, statement, *values):
     with ledger._connection() as db:
         db.execute(statement, values)
+
+
+class ReleasesWhatExpires(SqliteLedger):
+    found_by = "a_published_run_expires_and_keeps_the_claim"
+
+    def record(self, handle, state, facts=None, prepared=()):
+        super().record(handle, state, facts, prepared)
+        if state == EXPIRED:
+            self.renew(handle, Lease(0.0, None))
+
+
+class RenewsWhatItRevisits(SqliteLedger):
+    """The run gets the claim's token, as if it had been published anew."""
+
+    found_by = "a_revisit_has_a_newer_token"
+
+    def claim(self, new, lease, takeover=None):
+        claim = super().claim(new, lease, takeover)
+        if new.revisits is not None:
+            _execute(self, "UPDATE runs SET token = ? WHERE run_id = ?", claim.handle.token, claim.handle.run_id)
+        return claim
+
+
+class RecordsRevisitsAsRuns(SqliteLedger):
+    found_by = "a_revisit_holds_the_partition_and_changes_nothing"
+
+    def claim(self, new, lease, takeover=None):
+        return super().claim(replace(new, revisits=None), lease, takeover)
+
+
+class ForgetsWhatHasExpired(SqliteLedger):
+    found_by = "a_slot_that_has_expired_has_moved_on"
+
+    def claim(self, new, lease, takeover=None):
+        _execute(self, "UPDATE runs SET token = 0 WHERE state = ?", EXPIRED)
+        return super().claim(new, lease, takeover)
 
 
 FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]

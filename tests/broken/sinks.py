@@ -427,4 +427,25 @@ class StaysAtHome(FileSink):
         raise pickle.PicklingError("stays at home")
 
 
+class RemovesWhateverIsThere(FileSink):
+    found_by = "another_run_s_content_is_not_removed"
+
+    def _published_by(self, target, run_id):
+        return [target] if target.exists() else []
+
+
+class RemovesInADryRun(FileSink):
+    found_by = "what_a_run_has_published_can_be_removed"
+
+    def remove(self, path, run_id, *, dry_run=False):
+        return super().remove(path, run_id)
+
+
+class TellsOfKeptFiles(FileSink):
+    found_by = "staged_tells_what_abort_removes"
+
+    def staged(self, slot, keep=()):
+        return super().staged(slot)
+
+
 FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]

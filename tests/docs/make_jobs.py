@@ -40,11 +40,12 @@ GROUPS = {
     ),
     "Sinks": (["sinks"], []),
     "Gates": (["gates"], ["Gates"]),
+    "Retention": (["retention"], ["Retention"]),
     "Parameters": (["settings"], ["Identity", "Setting"]),
 }
 """Heading -> arguments of `Job`, and names that they are made of."""
 
-FUNCTIONS = ["train", "run", "read", "replay", "plan", "backfill", "explain", "verify"]
+FUNCTIONS = ["train", "run", "read", "replay", "plan", "backfill", "explain", "verify", "summarise", "prune"]
 FILLED = {"identity"}
 """Arguments of `Job` that nobody writes."""
 

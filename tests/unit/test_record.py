@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from scoreline.errors import NotReleasable
-from scoreline.record import ENDED, NEXT_STATES, PREPARED, PUBLISHED, REFUSED, RUNNING, RunRecord, releasable
+from scoreline.record import ENDED, EXPIRED, NEXT_STATES, PREPARED, PUBLISHED, REFUSED, RUNNING, RunRecord, releasable
 
 
 def run(run_id="run-1", state=REFUSED, token=2, **facts):
@@ -47,9 +49,26 @@ def test_older_content_other_slots_and_runs_that_published_nothing_are_no_hindra
 
 
 def test_every_state_but_those_under_way_is_an_end():
-    assert set(NEXT_STATES) == {RUNNING, PREPARED}
-    assert set(NEXT_STATES).isdisjoint(ENDED)
-    assert {after for states in NEXT_STATES.values() for after in states} == {RUNNING, PREPARED, *ENDED}
+    under_way = {state for state, states in NEXT_STATES.items() if set(states) - {state, EXPIRED}}
+    assert under_way == {RUNNING, PREPARED}
+    assert under_way.isdisjoint(ENDED)
+    assert {after for state in under_way for after in NEXT_STATES[state]} == {RUNNING, PREPARED, *ENDED}
+
+
+def test_only_what_was_published_expires_and_nothing_follows():
+    assert [state for state, states in NEXT_STATES.items() if EXPIRED in states] == [PUBLISHED, EXPIRED]
+    assert NEXT_STATES[EXPIRED] == (EXPIRED,)
+
+
+def test_what_was_given_up_cannot_be_released():
+    with pytest.raises(NotReleasable, match="removed by prune on 2026-01-02"):
+        releasable([run(unstaged="2026-01-02T03:04:05+00:00")], [])
+
+
+def test_what_prune_records_does_not_make_a_run_younger():
+    pruned = replace(run(), state=EXPIRED, updated_at="2026-05-01", facts={"ended_at": "2026-01-01"})
+    assert pruned.ended_at == "2026-01-01"
+    assert replace(run(), state=RUNNING, started_at="2026-01-01", updated_at="2026-02-01").ended_at == "2026-01-01"
 
 
 def test_published_comes_from_prepared_alone():

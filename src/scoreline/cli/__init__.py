@@ -30,6 +30,8 @@ _COMMANDS = {
     "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
     "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
+    "report": ("scoreline.cli.report:report", "Show what a published partition came to, in numbers."),
+    "prune": ("scoreline.cli.prune:prune", "Remove what has been kept for long enough."),
     "models": ("scoreline.cli.models:models", "List, trust and inspect models."),
     "config": ("scoreline.cli.config:config", "Show every setting, its value, and where it comes from."),
 }

@@ -23,6 +23,7 @@ class Trouble:
         refusals: what the gates said.
         quarantine: file with the rejected rows.
         published_run: the run whose content stands published.
+        unstaged: what it had staged was removed, so that it cannot be released any more.
     """
 
     job: str
@@ -33,6 +34,7 @@ class Trouble:
     refusals: Sequence[str] = ()
     quarantine: str | None = None
     published_run: str | None = None
+    unstaged: bool = False
 
     @property
     def again(self) -> str:
@@ -55,7 +57,8 @@ def refused(trouble: Trouble) -> str:
         lines.append(f"  To correct some of them: {export}")
     release = shlex.join(["scoreline", "release", trouble.run_id or "RUN", "--job", trouble.job])
     mended = f"  Next: mend its input, or widen the job's gates, then: {trouble.again}"
-    return "\n".join([*lines, *trouble.standing, mended, f"  Or publish it as it is: {release}"])
+    either = [] if trouble.unstaged else [f"  Or publish it as it is: {release}"]
+    return "\n".join([*lines, *trouble.standing, mended, *either])
 
 
 def _settings(invocation: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from scoreline.cli.plan import print_later, print_plan
 if TYPE_CHECKING:
     from scoreline.outcome import BackfillReport, Outcome
 
-_FINE = {"published", "current", "stale"}
+_FINE = {"published", "current", "stale", "expired"}
 
 
 @click.command()

@@ -80,7 +80,7 @@ def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
     from scoreline.opening import is_quiet, lacked_input
 
-    published = {(run.job, run.partition) for run in runs if run.state == "published"}
+    published = {(run.job, run.partition) for run in runs if run.state in {"published", "expired"}}
 
     def says_little(run: RunRecord) -> bool:
         # As plan sees it: what is published stays so when its input was put away.
@@ -127,8 +127,8 @@ def _row(ledger: Ledger, run: RunRecord, job: str, *, is_past: bool) -> dict[str
         "updated_at": run.updated_at[:19] + "Z",
         "run_id": run.run_id,
         "reason": run.reason,
-        "outputs": [made.target for made in run.prepared],
-        "quarantine": (run.facts.get("quarantine") or {}).get("path"),
+        "outputs": [made.target for made in run.prepared] if run.state != "expired" else [],
+        "quarantine": (run.facts.get("quarantine") or {}).get("path") if run.state != "expired" else None,
         "next": advice,
     }
 
@@ -149,6 +149,8 @@ def _state(ledger: Ledger, run: RunRecord, job: str) -> tuple[str, str]:
         return run.state, advice.refused(trouble)
     if run.state == "published":
         return _published(run, trouble.again)
+    if run.state == "expired":
+        return run.state, ""
     if run.state not in {"running", "prepared"}:
         return run.state, f"Next: {trouble.again}"
     return _unfinished(ledger, run, trouble)
@@ -167,6 +169,7 @@ def _trouble(ledger: Ledger, run: RunRecord, job: str) -> Trouble:
         run.facts.get("refusals", ()),
         (run.facts.get("quarantine") or {}).get("path"),
         standing[0].run_id if standing else None,
+        unstaged="unstaged" in run.facts,
     )
 
 

@@ -132,6 +132,12 @@ def are_at(path: Path) -> bool:
     return any(True for _ in _all(path))
 
 
+def of_run(path: Path, run_id: str) -> list[Path]:
+    """The files of the labels that a run has left of a path."""
+    places = (place for folder in _places(path) for place in _paths_in(folder))
+    return [place for place in places if (label := _read(place)) is not None and label.provenance.run_id == run_id]
+
+
 def _all(path: Path) -> Iterator[Label]:
     """All labels of a path, the newest first."""
     found = [] if path.suffix != ".part" else [beside(path)]

@@ -15,6 +15,7 @@ from scoreline.owner import boot_clock
 from scoreline.record import (
     ABANDONED,
     ENDED,
+    EXPIRED,
     NEXT_STATES,
     PREPARED,
     PUBLISHED,
@@ -27,6 +28,7 @@ from scoreline.record import (
     RunHandle,
     RunRecord,
     releasable,
+    revisitable,
 )
 
 _HISTORY = 1_000
@@ -65,15 +67,17 @@ class MemoryLedger:
             if new.releases is not None:
                 self._released(new)
             prepared = next(iter(self.runs(*key, state=PREPARED)), None)
+            if new.revisits is not None and prepared is None:
+                revisitable(self.runs(*key, run_id=new.revisits), new)
             for run in self.runs(*key, state=RUNNING):
                 self._runs[run.run_id] = replace(run, state=ABANDONED, updated_at=_now())
             if prepared is None and new.releases is not None:
                 prepared = self._runs[new.releases] = replace(self._released(new), state=PREPARED, updated_at=_now())
-            run_id = prepared.run_id if prepared else new.run_id
+            run_id = prepared.run_id if prepared else new.revisits or new.run_id
             self._leases[key] = _Lease(token, run_id, lease, self.clock() + lease.seconds)
             if prepared:
                 prepared = self._runs[run_id] = replace(prepared, token=token)
-            else:
+            elif new.revisits is None:
                 self._runs[run_id] = RunRecord(
                     run_id, *key, RUNNING, new.reason, token, _now(), _now(), _copied(new.facts)
                 )
@@ -138,7 +142,8 @@ class MemoryLedger:
             return Holder(held.run_id, held.token, held.lease.owner, held.expires - self.clock())
 
     def _released(self, new: NewRun) -> RunRecord:
-        published = self.runs(new.job, new.partition, state=PUBLISHED, limit=_HISTORY)
+        runs = [self.runs(new.job, new.partition, state=state, limit=_HISTORY) for state in (PUBLISHED, EXPIRED)]
+        published = [run for some in runs for run in some]
         return releasable(self.runs(new.job, new.partition, run_id=new.releases), published)
 
     def _held(self, handle: RunHandle) -> _Lease:

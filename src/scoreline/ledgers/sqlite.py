@@ -26,6 +26,7 @@ from scoreline.owner import Owner, boot_clock, boot_id
 from scoreline.record import (
     ABANDONED,
     ENDED,
+    EXPIRED,
     NEXT_STATES,
     PREPARED,
     PUBLISHED,
@@ -38,6 +39,7 @@ from scoreline.record import (
     RunHandle,
     RunRecord,
     releasable,
+    revisitable,
 )
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
@@ -109,6 +111,14 @@ class SqliteLedger:
                 )
                 db.execute("UPDATE runs SET token = ? WHERE run_id = ?", (token, run.run_id))
                 return Claim(RunHandle(run.run_id, token, new.job, new.partition), run)
+            if new.revisits is not None:
+                own = "job = ? AND partition = ? AND run_id = ?"
+                run = revisitable(_select(db, own, (new.job, new.partition, new.revisits), 1), new)
+                db.execute(
+                    "UPDATE leases SET run_id = ? WHERE job = ? AND partition = ?",
+                    (run.run_id, new.job, new.partition),
+                )
+                return Claim(RunHandle(run.run_id, token, new.job, new.partition))
             db.execute(
                 f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '[]')",  # noqa: S608 - constant text
                 (new.run_id, new.job, new.partition, RUNNING, new.reason, token, _now(), _now(), json.dumps(new.facts)),
@@ -194,7 +204,8 @@ class SqliteLedger:
     def _released(self, db: sqlite3.Connection, new: NewRun) -> RunRecord:
         own = "job = ? AND partition = ?"
         asked = _select(db, f"{own} AND run_id = ?", (new.job, new.partition, new.releases), 1)
-        return releasable(asked, _select(db, f"{own} AND state = ?", (new.job, new.partition, PUBLISHED), _HISTORY))
+        since = (new.job, new.partition, PUBLISHED, EXPIRED)
+        return releasable(asked, _select(db, f"{own} AND state IN (?, ?)", since, _HISTORY))
 
     def _reopened(self, db: sqlite3.Connection, run: RunRecord) -> RunRecord:
         reopened = replace(run, state=PREPARED, updated_at=_now())

@@ -132,12 +132,37 @@ class FileSink:
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
-        kept = [Path(path) for path in keep]
-        durable.remove_tree(self._staging(slot), keep={*kept, *map(labels.beside, kept)})
+        durable.remove_tree(self._staging(slot), keep=_with_labels(keep))
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`."""
         return provenance_in(self.folder / path)
+
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
+        """See `scoreline.abc.Sink.staged`."""
+        kept = _with_labels(keep)
+        return {str(path): size for path, size in local.files_below(self._staging(slot)) if path not in kept}
+
+    def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See `scoreline.abc.Sink.remove`."""
+        target = self.folder / path
+        if dry_run:
+            return _sizes(self._published_by(target, run_id))
+        if not target.exists() and not labels.are_at(target):
+            return {}
+        # Who publishes holds this lock too: what is looked at is what is removed.
+        with local.locked(_lock_in(self._hidden, target), _LOCK_SECONDS):
+            gone = _sizes(self._published_by(target, run_id))
+            for found in map(Path, gone):  # the file before its label: what stands there is known at every instant
+                found.unlink()
+                durable.sync_folder(found.parent)
+            return gone
+
+    def _published_by(self, target: Path, run_id: str) -> list[Path]:
+        """The file, if it is of this run, and its labels."""
+        there = provenance_in(target)
+        file = [target] if there is not None and there.run_id == run_id else []
+        return file + labels.of_run(target, run_id)
 
     @property
     def _hidden(self) -> Path:
@@ -191,12 +216,25 @@ def _require_whole(staged: Path, prepared: Prepared, token: int) -> None:
 
 def _lock(staged: Path, target: Path) -> Path:
     # Derived from the staged file, so that whoever publishes it later takes the same lock.
+    return _lock_in(_hidden_of(staged), target)
+
+
+def _lock_in(hidden: Path, target: Path) -> Path:
     name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
-    return _hidden_of(staged) / "locks" / f"{name}.lock"
+    return hidden / "locks" / f"{name}.lock"
 
 
 def _hidden_of(staged: Path) -> Path:
     return staged.parents[3]
+
+
+def _with_labels(staged: Sequence[str]) -> set[Path]:
+    kept = [Path(path) for path in staged]
+    return {*kept, *map(labels.beside, kept)}
+
+
+def _sizes(paths: Sequence[Path]) -> dict[str, int]:
+    return {str(path): path.stat().st_size for path in paths}
 
 
 def _published(target: Path, prepared: Prepared) -> bool:

@@ -124,6 +124,11 @@ class InboxSource:
         crashpoints.reach("close.put_away")
         return tuple(one for one in told if one)
 
+    def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
+        """See `scoreline.abc.KeepsProcessed.kept`."""
+        found = [(Path(self._where(file).path), file) for file in files]
+        return [path for path, file in found if path.is_relative_to(self.processed) and moves.is_file_of(path, file)]
+
     @property
     def _prefix(self) -> str:
         return f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""

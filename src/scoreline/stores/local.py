@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +51,14 @@ def all_files(folder: Path, depth: int) -> Iterator[str]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, int]]:
+    """All files in a folder and below it, hidden ones too, with their sizes; none where there is no folder."""
+    for place, _, names in os.walk(folder):
+        for path in (Path(place) / name for name in sorted(names)):
+            with suppress(FileNotFoundError):
+                yield path, path.lstat().st_size
 
 
 def open_input(path: Path) -> BinaryIO:

@@ -110,6 +110,11 @@ def release_of(run_id: str, job: str = "tiny", partition: str = "one") -> NewRun
     return NewRun(f"{run_id}-release", job, partition, "release", releases=run_id)
 
 
+def revisit_of(run_id: str, job: str = "tiny", partition: str = "one") -> NewRun:
+    """A claim that asks for a run that has ended."""
+    return NewRun(f"{run_id}-revisit", job, partition, "revisit", revisits=run_id)
+
+
 def tiny_prepared(run_id: str, ledger: str = "ledger-1") -> Prepared:
     """Staged content that exists on paper only."""
     return Prepared(0, "/staged.part", "/published.parquet", 6, 100, "a" * 64, run_id, ledger)

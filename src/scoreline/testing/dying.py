@@ -26,7 +26,7 @@ def _die() -> None:
 
 
 class DyingSink:
-    """Passes ``begin``, ``write``, ``prepare``, ``commit`` and ``abort`` on to another sink, and dies at call ``at``.
+    """Passes the calls that change something on to another sink, and dies at call ``at``.
 
     That call and all later ones do nothing but die. In worker processes the calls of each worker count by themselves.
 
@@ -77,6 +77,15 @@ class DyingSink:
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`: looking is no call that dies."""
         return self.sink.current(path)
+
+    def staged(self, slot: Slot, keep: Sequence[str] = ()) -> dict[str, int]:
+        """See `scoreline.abc.Sink.staged`: looking is no call that dies."""
+        return self.sink.staged(slot, keep)
+
+    def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See `scoreline.abc.Sink.remove`."""
+        self._count("remove")
+        return self.sink.remove(path, run_id, dry_run=dry_run)
 
     def _count(self, name: str) -> None:
         with self._lock:

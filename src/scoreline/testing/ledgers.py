@@ -19,6 +19,7 @@ from scoreline.record import (
     RunHandle,
 )
 from scoreline.testing.builders import parked_lease, tiny_lease, tiny_owner, tiny_prepared
+from scoreline.testing.expiries import ExpirySuite
 from scoreline.testing.ledger_words import LEASE, MakeLedger, outcome
 from scoreline.testing.releases import ReleaseSuite
 from scoreline.testing.suite import THREADS, refused, together
@@ -26,7 +27,7 @@ from scoreline.testing.suite import THREADS, refused, together
 __all__ = ["LEASE", "LedgerSuite", "MakeLedger", "outcome"]
 
 
-class LedgerSuite(ReleaseSuite):
+class LedgerSuite(ReleaseSuite, ExpirySuite):
     """Checks one new, empty ledger.
 
     Args:

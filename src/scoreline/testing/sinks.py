@@ -15,7 +15,7 @@ from scoreline.record import Prepared
 from scoreline.slot import Slot
 from scoreline.testing.builders import tiny_frame, tiny_provenance
 from scoreline.testing.dying import Died, DyingSink
-from scoreline.testing.kept_staging import KeptStagingSuite
+from scoreline.testing.removals import RemovalSuite
 from scoreline.testing.sink_words import MakeSink, ReadRows, no_fence, refusing, silent
 from scoreline.testing.suite import THREADS, refused, together
 
@@ -24,7 +24,7 @@ __all__ = ["MakeSink", "ReadRows", "SinkSuite", "no_fence", "refusing", "silent"
 _LET_IN_SECONDS = 0.3
 
 
-class SinkSuite(KeptStagingSuite):
+class SinkSuite(RemovalSuite):
     """Checks a sink over an empty place.
 
     Args:

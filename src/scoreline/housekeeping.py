@@ -1,0 +1,154 @@
+"""Housekeeping: which jobs a clean-up is about, put together from what was asked for and what the ledger knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from scoreline.abc import Ledger
+from scoreline.assemble import Choices, assemble, ledger_of, published_path
+from scoreline.assembly import Assembly
+from scoreline.catalog import LEDGERS, find
+from scoreline.config import Loaded, limits, load
+from scoreline.errors import ScorelineError, UsageError
+from scoreline.job import Job, require_sound
+from scoreline.pruning import prune, prune_logs, prune_models
+from scoreline.record import RunRecord
+from scoreline.retention import OUTPUT, Kept, PruneReport, Retention, together
+
+_HISTORY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a clean-up is asked for.
+
+    Attributes:
+        job: a `Job`, its file, or None for all jobs of the ledger in ``home``.
+        settings: parameters of the job; without any, all jobs of its name that the ledger knows are cleaned up.
+        home: Scoreline's folder.
+        ledger: instead of the SQLite ledger in the home.
+        outputs_days: instead of what the jobs declare.
+        logs_days: likewise.
+        logs: log files in use, whose rotated neighbours are looked at.
+        dry_run: only tell.
+    """
+
+    job: Job | str | os.PathLike[str] | None = None
+    settings: Mapping[str, str] | None = None
+    home: str | os.PathLike[str] | None = None
+    ledger: Ledger | None = None
+    outputs_days: float | None = None
+    logs_days: float | None = None
+    logs: Sequence[Path] = ()
+    dry_run: bool = False
+
+
+def clean_up(ask: Ask) -> PruneReport:
+    """Removes, or only tells, what is past its time.
+
+    Raises:
+        UsageError: neither a job nor a home is named.
+        JobError: the job that was named cannot be used.
+    """
+    failed: list[Kept] = []
+    found = _named(ask) if ask.job is not None else _all(ask, failed)
+    chores = [_Chore(loaded, _assembled(ask, loaded), _retention(ask, loaded)) for loaded in found]
+    reports = [PruneReport((), ask.dry_run, failed=tuple(failed))]
+    if not chores:
+        return reports[0]
+    now = chores[0].assembly.now()
+    # First the models, while nothing has expired yet: then a dry run tells the same.
+    models = _longest([one.retention.models_days for one in chores])
+    reports.append(prune_models([one.assembly for one in chores], models, now, dry_run=ask.dry_run))
+    for one in chores:
+        place = partial(published_path, one.loaded)
+        reports.append(prune(one.assembly, place, one.retention, dry_run=ask.dry_run))
+    logs = _longest([one.retention.logs_days for one in chores])
+    reports.append(prune_logs(ask.logs, logs, now, dry_run=ask.dry_run))
+    return together(reports, dry_run=ask.dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chore:
+    loaded: Loaded
+    assembly: Assembly
+    retention: Retention
+
+
+def _assembled(ask: Ask, loaded: Loaded) -> Assembly:
+    require_sound(loaded.job)
+    return assemble(loaded, Choices(ledger=_ledger(ask, loaded.home), limits=limits(wait=False)))
+
+
+def _named(ask: Ask) -> list[Loaded]:
+    """The job that was named; without settings, all that the ledger knows by its name."""
+    assert ask.job is not None
+    loaded = load(ask.job, settings=ask.settings, home=ask.home)
+    if isinstance(ask.job, Job) or ask.settings:
+        return [loaded]
+    others = [
+        _of_run(run, loaded.home, ask.job)
+        for run in _newest_of_each(_ledger(ask, loaded.home))
+        if run.job != loaded.job.key and run.job.startswith(f"{loaded.job.name}[")
+    ]
+    return [loaded, *others]
+
+
+def _all(ask: Ask, failed: list[Kept]) -> list[Loaded]:
+    """All jobs of the ledger; what cannot be loaded is told, and stays as it is."""
+    given = ask.home or os.environ.get("SCORELINE_HOME")
+    if not given:
+        raise UsageError("no job is named", hint="name one, or set SCORELINE_HOME for all jobs of one ledger")
+    home = Path(given).expanduser().absolute()
+    found = []
+    for run in _newest_of_each(_ledger(ask, home)):
+        try:
+            file = (run.facts.get("code") or {}).get("job_file")
+            if file is None:
+                raise UsageError(f"{run.job} was made in Python; its own program has to prune it")
+            found.append(_of_run(run, home, file))
+        except ScorelineError as error:
+            failed.append(Kept(OUTPUT, "-", error.message, run.job))
+    return found
+
+
+def _of_run(run: RunRecord, home: Path, file: str | os.PathLike[str]) -> Loaded:
+    """The job of a run, made of the options that the run has recorded."""
+    pairs = list(zip(*[iter(run.facts.get("invocation", ()))] * 2, strict=True))
+    settings = dict(str(text).split("=", 1) for name, text in pairs if name == "--set")
+    model = next((str(text) for name, text in pairs if name == "--model"), None)
+    return load(file, settings=settings, model=model, home=home)
+
+
+def _newest_of_each(ledger: Ledger) -> Iterator[RunRecord]:
+    """The newest run of each job that says how the job was made."""
+    seen = set()
+    for run in ledger.runs(limit=_HISTORY):
+        if run.job not in seen and "invocation" in run.facts:
+            seen.add(run.job)
+            yield run
+
+
+def _ledger(ask: Ask, home: Path) -> Ledger:
+    """The ledger of a home, which asking does not make."""
+    if ask.ledger is not None:
+        return ask.ledger
+    made: Ledger = find(LEDGERS, "memory")()
+    return ledger_of(home) if (home / "ledger.sqlite").exists() else made
+
+
+def _retention(ask: Ask, loaded: Loaded) -> Retention:
+    """What the job declares, but for what was asked for."""
+    declared = loaded.job.retention
+    if ask.outputs_days is not None:
+        declared = replace(declared, outputs_days=ask.outputs_days)
+    return declared if ask.logs_days is None else replace(declared, logs_days=ask.logs_days)
+
+
+def _longest(days: Sequence[float | None]) -> float | None:
+    """The longest of several times; None is for ever."""
+    return None if None in days else max(one for one in days if one is not None)
