@@ -96,6 +96,11 @@ def source_folder(loaded: Loaded) -> Path:
     return _folder(loaded, loaded.job.source)
 
 
+def output_folder(loaded: Loaded, sink: int) -> Path:
+    """Where the paths of one of the job's sinks begin."""
+    return _folder(loaded, loaded.job.sink_files[sink])
+
+
 def bench(loaded: Loaded, *, keep: bool = True) -> Bench:
     """What training works with; its registry follows the kind of URI that the job names its model by.
 

@@ -60,16 +60,18 @@ def vet(job: Job, model_file: ModelFile, model: Model, accept_version: bool = Fa
         return [f"{_made(changed)}; its {golden.height:,} golden rows score the same"] if changed else []
     if changed and about.get("changed"):  # nobody can know that it scores the same: it does not
         raise ModelOutdated(f"{_made(changed)}, and {about['changed']}", hint=_TRAIN, changed=changed)
-    return _judged(changed, sound=about.get("structure") == "checked", accepted=accept_version)
+    sound = about.get("structure") == "checked"
+    return _judged(changed, sound=sound, inert=about.get("read") == "by structure", accepted=accept_version)
 
 
-def _judged(changed: Changes, *, sound: bool, accepted: bool) -> list[str]:
+def _judged(changed: Changes, *, sound: bool, inert: bool, accepted: bool) -> list[str]:
     """What other versions mean for a model without golden rows."""
     counting = {name: pair for name, pair in changed.items() if name in _RUNTIMES or _major(*pair)}
     if not counting:
         return []
     if sound:
-        return [f"{_made(counting)}; its vocabulary and coefficients were checked one by one"]
+        how = "it was read by structure, without running its code: " if inert else ""
+        return [f"{_made(counting)}; {how}its vocabulary and coefficients were checked one by one"]
     if accepted:
         return [f"{_made(counting)} and has no golden rows; it was accepted by --accept-version"]
     raise ModelOutdated(

@@ -23,6 +23,7 @@ _COMMANDS = {
     "backfill": ("scoreline.cli.backfill:backfill", "Score and publish what is due of a range."),
     "train": ("scoreline.cli.train:train", "Train the job's model on its own rows, and keep it."),
     "check": ("scoreline.cli.check:check", "Try a job's declaration, model and first rows; publish nothing."),
+    "doctor": ("scoreline.cli.doctor:doctor", "Explain what is wrong, and name the next command."),
     "score": ("scoreline.cli.score:score", "Score one month by hand, with a model of an MLflow run."),
     "simulate": ("scoreline.cli.simulate:simulate", "Make up input files, for a job that has a simulator."),
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),

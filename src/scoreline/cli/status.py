@@ -48,8 +48,8 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
         states = Counter(record["state"] for record in records)
         click.echo(f"\n{len(records)} in all: {', '.join(f'{count} {state}' for state, count in states.items())}")
         for record in records:
-            if record["next"]:
-                click.echo(f"\n{record['job']} {record['partition']}: {record['next']}")
+            if told := [*(f"note: {note}" for note in record["notes"]), *filter(None, [record["next"]])]:
+                click.echo(f"\n{record['job']} {record['partition']}: " + "\n  ".join(told))
         _tell_quarantined(records, job, settings)
     else:
         click.echo(f"no runs yet in {home}")
@@ -129,6 +129,7 @@ def _row(ledger: Ledger, run: RunRecord, job: str, *, is_past: bool) -> dict[str
         "reason": run.reason,
         "outputs": [made.target for made in run.prepared] if run.state != "expired" else [],
         "quarantine": (run.facts.get("quarantine") or {}).get("path") if run.state != "expired" else None,
+        "notes": list(run.facts.get("notes", ())),
         "next": advice,
     }
 

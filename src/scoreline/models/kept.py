@@ -1,7 +1,8 @@
 """Kept models: a file or folder in Scoreline's home, pinned by its digest, that any process can load.
 
-Two formats are read: pickles (joblib's too) and skops files. It never decides about trust: what it is given is loaded,
-but for types that skops does not know and nobody has trusted.
+Two formats are read: pickles (joblib's too) and skops files. A pickled DictVectorizer with a linear model is read by
+structure, whatever scikit-learn made it; only other pickles are unpickled. It never decides about trust: what it
+is given is loaded, but for types that skops does not know and nobody has trusted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from scoreline.card import Card, read_card
 from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
 from scoreline.models.changed import changed_meaning
 from scoreline.models.folder import read_folder
+from scoreline.models.pair import Pair, read_pair
 from scoreline.models.sklearn import adapt, name_of
+from scoreline.models.structure import is_sound
 from scoreline.neighbours import importable
 
 SKOPS = ".skops"
@@ -67,10 +70,11 @@ def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
             hint=f"remove {kept.folder or kept.path}",
         )
     with importable(Path(kept.beside)) if kept.beside else nullcontext():
-        loaded, notes, made_with = _opened(content, kept.path, trusted=kept.trusted)
+        loaded, about = _opened(content, kept.path, trusted=kept.trusted)
+    made_with = about.pop("made_with")
     if kept.folder:
         made_with = read_folder(Path(kept.folder)).made_with | made_with
-    facts: dict[str, Any] = {"digest": kept.digest, "bytes": len(content), "warnings": notes}
+    facts: dict[str, Any] = {"digest": kept.digest, "bytes": len(content), **about}
     facts |= {"made_with": made_with} if made_with else {}
     changed = changed_meaning(loaded, made_with["scikit-learn"]) if "scikit-learn" in made_with else ""
     return adapt(loaded, features, facts | ({"changed": changed} if changed else {}), kept.batch)
@@ -87,9 +91,10 @@ def untrusted_types(path: Path) -> list[str]:
 
 def describe_file(path: Path) -> dict[str, Any]:
     """What a trusted file holds, whatever the features of a job: it is loaded for this."""
-    loaded, notes, _ = _opened(path.read_bytes(), str(path), trusted=True)
+    loaded, about = _opened(path.read_bytes(), str(path), trusted=True)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
-    facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts), "warnings": notes}
+    facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts)}
+    facts |= {name: value for name, value in about.items() if name != "made_with"}
     for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
         if hasattr(part, "vocabulary_"):
             prefixes = (name.split(part.separator, 1)[0] for name in part.vocabulary_)
@@ -98,19 +103,42 @@ def describe_file(path: Path) -> dict[str, Any]:
     return facts if names is None else facts | {"inputs": [str(name) for name in names]}
 
 
-def _opened(content: bytes, path: str, *, trusted: bool) -> tuple[Any, list[str], dict[str, str]]:
-    """(the object, what scikit-learn said of its version, package -> version that it was made with)."""
+def _opened(content: bytes, path: str, *, trusted: bool) -> tuple[Any, dict[str, Any]]:
+    """(the object, what is known of it: ``warnings``, ``made_with``, and how it was ``read`` if not as usual)."""
+    skops = Path(path).suffix.lower() == SKOPS
+    pair = None if skops else read_pair(content, path)
+    if pair is not None:
+        loaded = _filled(pair, path)
+        return loaded, {"warnings": [], "made_with": _made_elsewhere(pair.version), "read": "by structure"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if Path(path).suffix.lower() == SKOPS:
-            loaded = _from_skops(content, path, trusted=trusted)
-        else:
-            loaded = _unpickled(content, path)
+        loaded = _from_skops(content, path, trusted=trusted) if skops else _unpickled(content, path)
     told = [one.message for one in caught if "Inconsistent" in one.category.__name__]
     # Parts of one model may come from several versions; the oldest says how far away it is.
     versions = sorted({str(getattr(one, "original_sklearn_version", "")) for one in told} - {""}, key=_ordered)
     notes = sorted({str(one).split(". ", 1)[0] for one in told})
-    return loaded, notes, {"scikit-learn": versions[0]} if versions else {}
+    return loaded, {"warnings": notes, "made_with": {"scikit-learn": versions[0]} if versions else {}}
+
+
+def _made_elsewhere(version: str) -> dict[str, str]:
+    """The version of scikit-learn that a pickle names, where it is not the running one: as an unpickler would tell."""
+    import sklearn
+
+    return {} if version == sklearn.__version__ else {"scikit-learn": version}
+
+
+def _filled(pair: Pair, path: str) -> tuple[Any, Any]:
+    try:
+        loaded = pair.filled()
+    except ImportError as error:
+        raise _without_sklearn() from error
+    if not is_sound(*loaded):
+        raise ModelInvalid(
+            f"the model {path} does not hold together: its vocabulary, coefficients and intercept do not fit each "
+            "other, or are not finite",
+            hint="it is damaged, or predicts several numbers at once: train one that predicts one number for each row",
+        )
+    return loaded
 
 
 def _ordered(version: str) -> list[int]:

@@ -83,6 +83,16 @@ class PathStore:
         reasons = [trust.reason(version.digest, file) for file in files or [version.path]]
         return reasons[0] if all(reasons) else None
 
+    def may_be_loaded(self, version: ModelVersion) -> str:
+        """Why this model may be loaded; nothing of it is.
+
+        Raises:
+            ModelUntrusted: it may not; the hint ends in the command that trusts it.
+        """
+        file = version.path / read_folder(version.path).model if version.path.is_dir() else version.path
+        self._may_run_code(version, file)
+        return self.trust_reason(version) or "a skops file of known types, which needs nobody's trust"
+
     def fetch(self, version: ModelVersion) -> ModelFile:
         """See `scoreline.abc.ModelStore.fetch`."""
         file = self._place(version.digest) / version.path.name
