@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder
+from scoreline.assemble import Choices, assemble, bench, folder_of, ledger_of, published_path
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
@@ -29,7 +29,7 @@ from scoreline.planning import Planned, partitions_of
 from scoreline.planning import plan as plan_core
 from scoreline.report import RunReport
 from scoreline.runner import run as run_core
-from scoreline.simulation import Simulated
+from scoreline.simulation import Place, Simulated, files_of, lacking
 from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
 from scoreline.tracing import explain as explain_core
@@ -52,6 +52,8 @@ def run(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    simulate: bool = False,
+    simulated: Callable[[Simulated], None] | None = None,
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> RunReport:
@@ -69,6 +71,8 @@ def run(
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time, by default one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        simulate: make up the input first, where it is not there and the partition was never published.
+        simulated: hears of the file that is made up.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
 
@@ -83,7 +87,10 @@ def run(
     chosen = pick(loaded.job, partition)
     choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version)
     wish = Wish(force=force, stale=stale or partition is not None)
-    return run_core(assemble(loaded, choices), chosen, wish)
+    assembly = assemble(loaded, choices)
+    if simulate:
+        _supply(loaded, assembly.ledger, [chosen], simulated)
+    return run_core(assembly, chosen, wish)
 
 
 def pick(job: Job, partition: str | None) -> Partition:
@@ -143,6 +150,8 @@ def backfill(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    simulate: bool = False,
+    simulated: Callable[[Simulated], None] | None = None,
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> BackfillReport:
@@ -161,6 +170,8 @@ def backfill(
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time in all, by default one for each core; each partition has its share.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        simulate: make up the input first of all partitions that have none and were never published.
+        simulated: hears of each file that is made up.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the runs; those with ``begin`` and ``end`` (`scoreline.backfilling.Spectator`) of it all.
 
@@ -181,6 +192,8 @@ def backfill(
     assembly = assemble(loaded, choices)
     watching = [one for one in observers if isinstance(one, Spectator)]
     chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
+    if simulate:
+        _supply(loaded, assembly.ledger, chosen, simulated)
     return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=partitions is None)
 
 
@@ -290,6 +303,7 @@ def simulate(
     partitions: str,
     *,
     rows: int | None = None,
+    training: bool = False,
     force: bool = False,
     settings: Mapping[str, str] | None = None,
     home: str | os.PathLike[str] | None = None,
@@ -301,6 +315,8 @@ def simulate(
         job: a `Job` that declares ``simulate``, or the path of a Python file that defines ``job``.
         partitions: such as ``"2021-01..2021-03"``, both ends included.
         rows: of each file; by default as many as the job's simulator likes.
+        training: make the files that `train` reads instead, for a job that declares ``training``: the same rows, and
+            the target with them.
         force: replace files that are there.
         settings: parameters of the job, as text.
         home: Scoreline's folder.
@@ -314,10 +330,32 @@ def simulate(
         UsageError: a file is there already.
     """
     loaded = load(job, settings=settings, home=home)
-    chosen, folder = loaded.job.grid.range(partitions), source_folder(loaded)
+    chosen, place = loaded.job.grid.range(partitions), _place(loaded, training=training)
     # A simulator may import what lies beside the job when it is called.
     with importable(loaded.neighbours):
-        return simulate_core(loaded.job, chosen, folder, write_table, rows=rows, force=force, progress=progress)
+        return simulate_core(loaded.job, chosen, place, rows=rows, force=force, progress=progress)
+
+
+def _supply(
+    loaded: Loaded, ledger: Ledger, partitions: Sequence[Partition], simulated: Callable[[Simulated], None] | None
+) -> None:
+    """Makes up the input of partitions that have none; what was published has had one, wherever it is now."""
+    place = _place(loaded, training=False)
+    wanted = [
+        one
+        for one in lacking(loaded.job, partitions, place)
+        if last_published(ledger, loaded.job.key, one.slug) is None
+    ]
+    with importable(loaded.neighbours):
+        simulate_core(loaded.job, wanted, place, progress=simulated)
+
+
+def _place(loaded: Loaded, *, training: bool) -> Place:
+    """Where made-up rows go: a file that only training reads holds the target, no other does."""
+    job = loaded.job
+    files = files_of(job, training=training)
+    hidden = job.target if job.training is not None and not training else None
+    return Place(files, folder_of(loaded, files), write_table, hidden)
 
 
 def verify(
