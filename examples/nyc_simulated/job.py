@@ -19,7 +19,6 @@ def job(
     *,
     data_input: Annotated[Path, sl.Setting("DATA_INPUT_DIR")] = Path("data/input"),
     data_output: Annotated[Path, sl.Setting("DATA_OUTPUT_DIR")] = Path("data/output"),
-    data_training: Path = Path("data/training"),
     model: Annotated[str | Path, sl.Setting("MODEL_PATH")] = Path("models/lin_reg"),
     num_trips: Annotated[int, sl.Setting("NUM_TRIPS_PER_BATCH")] = 5_000,
     low_id: Annotated[int, sl.Setting("MIN_LOCATION_ID")] = 1,
@@ -29,31 +28,29 @@ def job(
     columns: Literal["predictions", "input"] = "predictions",
 ) -> sl.Job:
     """Durations of simulated New York taxi trips, every two hours: a file of trips in, a file of predictions out."""
-    pu, do, batch = "PULocationID", "DOLocationID", "taxi_batch_{end:%Y%m%d_%H%M%S}.parquet"
-    read = {
-        "trip_id": sl.Field("trip_id", pl.String),
-        "batch_timestamp": sl.Field("batch_timestamp", pl.Datetime("us")),
-        **{name: sl.Field(name, pl.Int64, low=low_id, high=high_id) for name in (pu, do)},
-        "trip_distance": sl.Field("trip_distance", pl.Float64, low=low_miles, high=high_miles),
-        "pickup_datetime": sl.Field("pickup_datetime", pl.Datetime("us")),
-    }
-    kept = {name: sl.passthrough(name, field.dtype) for name, field in read.items()}
-    kept |= {"PU": sl.passthrough("pickup_location", pl.Int64, pu), "DO": sl.passthrough("dropoff_location", pl.Int64, do)}
-    predicted, at = sl.prediction("predicted_duration"), sl.scored_at("prediction_timestamp")
-    brief = [kept["trip_id"], predicted, at, kept["PU"], kept["DO"], kept["trip_distance"], kept["batch_timestamp"]]
+    pu, do, miles, batch = "PULocationID", "DOLocationID", "trip_distance", "batch_timestamp"
+    fields = [sl.Field("trip_id", pl.String), sl.Field(batch, pl.Datetime("us"))]
+    fields += [sl.Field(name, pl.Int64, low=low_id, high=high_id) for name in (pu, do)]
+    fields += [sl.Field(miles, pl.Float64, low=low_miles, high=high_miles)]
+    fields += [sl.Field("pickup_datetime", pl.Datetime("us"))]
+    as_read = {field.name: sl.passthrough(field.name, field.dtype) for field in fields}
+    predicted = [sl.prediction("predicted_duration"), sl.scored_at("prediction_timestamp")]
+    ends = [sl.passthrough(f"{end}_location", pl.Int64, of) for end, of in (("pickup", pu), ("dropoff", do))]
+    brief = [as_read["trip_id"], *predicted, *ends, as_read[miles], as_read[batch]]
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files(batch, under=data_input),
-        contract=[*read.values(), sl.within_partition("pickup_datetime", warn=True)],
+        source=sl.Files("taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", under=data_input),
+        contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
-        features=[sl.cross("PU_DO", pu, do), sl.number("trip_distance")],
+        features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
         target="duration",
         fit=fit,
-        training=sl.Files(batch, under=data_training),
+        training=sl.Files("taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", under="data/training"),
         model=model,
         trust=["models"],
-        output=brief if columns == "predictions" else [*(kept[name] for name in read), predicted, at],
+        output=brief if columns == "predictions" else [*as_read.values(), *predicted],
         sinks=sl.Files("predictions_{slug}_{end:%Y%m%d_%H%M%S}.parquet", under=data_output),
         simulate=partial(simulate, trips=num_trips, zones=(low_id, high_id), miles=(low_miles, high_miles)),
+        settings={"MEMORY_LIMIT_GB": 4, "CPU_LIMIT_PERCENT": 80},
     )

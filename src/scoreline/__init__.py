@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         run_id,
         scored_at,
     )
-    from scoreline.parameters import Identity
+    from scoreline.parameters import Identity, Setting
 
 _HOME = {
     "Csv": "files",
@@ -39,6 +39,7 @@ _HOME = {
     "Identity": "parameters",
     "Job": "job",
     "Rule": "contract",
+    "Setting": "parameters",
     "backfill": "api",
     "between": "filters",
     "category": "features",
@@ -73,6 +74,7 @@ __all__ = [
     "Identity",
     "Job",
     "Rule",
+    "Setting",
     "backfill",
     "between",
     "category",

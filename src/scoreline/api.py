@@ -85,7 +85,7 @@ def run(
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
     chosen = pick(loaded.job, partition)
-    choices = Choices(engine, workers, force, ledger, observers, limits(wait=wait), accept_version)
+    choices = Choices(engine, workers, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)
     wish = Wish(force=force, stale=stale or partition is not None)
     assembly = assemble(loaded, choices)
     if simulate:
@@ -188,7 +188,7 @@ def backfill(
     total = len(os.sched_getaffinity(0)) if workers is None else workers
     # No share is less than one worker, but what is wrong with the number itself is told as by `run`.
     share = max(total // at_once, min(total, 1))
-    choices = Choices(engine, share, force, ledger, observers, limits(wait=wait), accept_version)
+    choices = Choices(engine, share, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)
     assembly = assemble(loaded, choices)
     watching = [one for one in observers if isinstance(one, Spectator)]
     chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)

@@ -1,8 +1,9 @@
-"""Configuration: a job from a Python file, and the settings that the environment gives.
+"""Configuration: a job from a Python file, with the settings that hold for it.
 
 Relative paths in a job begin at its file's folder; paths that a user types begin at the working directory. Scoreline's
 own folder (its home) lies beside the job file unless ``SCORELINE_HOME`` says otherwise, never in the working directory:
-two shells must meet the same ledger.
+two shells must meet the same ledger. Settings come from the environment and from the ``.env`` beside the job file; a
+job that comes along has its ``.env`` in its home.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -24,16 +25,13 @@ from scoreline.catalog import JOBS, job_file
 from scoreline.errors import JobError, ScorelineError, UsageError
 from scoreline.job import Job
 from scoreline.neighbours import importable
-from scoreline.parameters import fill
+from scoreline.parameters import fill, told_by
+from scoreline.settings import PREFIX, Settings, read_settings
 
 HOME = ".scoreline"
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
-_LIMITS = {
-    "lease": "SCORELINE_LEASE_SECONDS",
-    "heartbeat": "SCORELINE_HEARTBEAT_SECONDS",
-    "park": "SCORELINE_PARK_SECONDS",
-    "wait": "SCORELINE_WAIT_SECONDS",
-}
+ENV_FILE = ".env"
+_HOME_VARIABLE = f"{PREFIX}HOME"
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Loaded:
         home: Scoreline's folder.
         file: the job's file, None for a job made in Python.
         invocation: the options that made this job of the file, as typed.
+        settings: that hold for it.
     """
 
     job: Job
@@ -53,6 +52,7 @@ class Loaded:
     home: Path
     file: Path | None = None
     invocation: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def neighbours(self) -> Path:
@@ -83,23 +83,16 @@ def load(
         JobError: the file cannot be imported, or defines no job.
     """
     environment = os.environ if environment is None else environment
-    chosen = home or environment.get("SCORELINE_HOME")
-    given = Path(chosen).expanduser().absolute() if chosen else None
     if isinstance(job, Job):
-        if given is None:
-            raise UsageError(
-                "a job made in Python has no folder of its own for its ledger",
-                hint="give home=..., or set SCORELINE_HOME, or put the job into a file and give its path",
-            )
-        loaded = Loaded(job, given.parent, given)
+        loaded = _made_in_python(job, home, environment)
     else:
         file = _file_of(job)
-        made = _job_of(import_job_file(file), file, settings or {})
+        place = _place(file, home, environment)
+        made, told = _job_of(import_job_file(file), file, settings or {}, place)
         options = tuple(part for name, text in (settings or {}).items() for part in ("--set", f"{name}={text}"))
-        own = given or _home_without_setting(file, environment)
-        # What comes along with Scoreline lies where nobody may write: its relative paths begin in its home.
-        folder = own / file.parent.name if _comes_along(file) else file.parent
-        loaded = Loaded(made, folder, own, file, options)
+        loaded = Loaded(made, place.folder, place.home, file, options, told)
+    of_job = loaded.settings.with_defaults(loaded.job.settings, "the job's settings", loaded.folder)
+    loaded = replace(loaded, settings=of_job)
     if model is not None:
         uri = str(model)
         chosen_model = replace(loaded.job, model=uri if _URI.match(uri) else Path(model).expanduser().absolute())
@@ -109,16 +102,54 @@ def load(
 
 def home_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Path:
     """Scoreline's folder for a job file, without importing it."""
-    environment = os.environ if environment is None else environment
-    if chosen := environment.get("SCORELINE_HOME"):
-        return Path(chosen).expanduser().absolute()
-    return _home_without_setting(_file_of(job), environment)
+    return _place(_file_of(job), None, os.environ if environment is None else environment).home
 
 
-def _home_without_setting(file: Path, environment: Mapping[str, str]) -> Path:
-    """Beside the job's file; for a job that comes along, the folder where the user's programs keep their state."""
-    if not _comes_along(file):
-        return file.parent / HOME
+def settings_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that hold for a job file, without importing it: its own defaults are not among them."""
+    return _place(_file_of(job), None, os.environ if environment is None else environment).settings
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the relative paths of a job file begin, its home, and the settings that hold there."""
+
+    folder: Path
+    home: Path
+    settings: Settings
+
+
+def _made_in_python(job: Job, home: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Loaded:
+    chosen = home or environment.get(_HOME_VARIABLE)
+    if not chosen:
+        raise UsageError(
+            "a job made in Python has no folder of its own for its ledger",
+            hint="give home=..., or set SCORELINE_HOME, or put the job into a file and give its path",
+        )
+    own = Path(chosen).expanduser().absolute()
+    return Loaded(job, own.parent, own, settings=read_settings(environment, own.parent / ENV_FILE, own.parent))
+
+
+def _place(file: Path, home: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> _Place:
+    chosen = home or environment.get(_HOME_VARIABLE)
+    own = Path(chosen).expanduser().absolute() if chosen else None
+    if _comes_along(file):
+        # What comes along with Scoreline lies where nobody may write: its relative paths begin in its home.
+        own = own or _home_of_the_user(file, environment)
+        folder = own / file.parent.name
+        settings = read_settings(environment, own / ENV_FILE, folder)
+        if settings.given("HOME") and settings["HOME"] != own and not chosen:
+            raise UsageError(
+                f"{own / ENV_FILE} sets SCORELINE_HOME, but it is read from there",
+                hint="set SCORELINE_HOME in the environment instead",
+            )
+        return _Place(folder, own, settings)
+    settings = read_settings(environment, file.parent / ENV_FILE, file.parent)
+    return _Place(file.parent, own or settings["HOME"] or file.parent / HOME, settings)
+
+
+def _home_of_the_user(file: Path, environment: Mapping[str, str]) -> Path:
+    """For a job that comes along: the folder where the user's programs keep their state."""
     state, user = (Path(environment.get(name, "")) for name in ("XDG_STATE_HOME", "HOME"))
     if state.is_absolute():
         return state / "scoreline"
@@ -173,46 +204,36 @@ def import_job_file(file: Path) -> ModuleType:
     return module
 
 
-def limits(environment: Mapping[str, str] | None = None, *, wait: bool = True) -> Limits:
-    """Times of claims, from the environment.
-
-    Raises:
-        UsageError: a value is no positive number.
-    """
-    environment = os.environ if environment is None else environment
-    found = {}
-    for name, variable in _LIMITS.items():
-        if text := environment.get(variable):
-            try:
-                found[name] = float(text)
-            except ValueError:
-                found[name] = -1.0
-            if not 0 <= found[name] < float("inf") or (name != "wait" and found[name] == 0):
-                raise UsageError(f"{variable}={text!r} is not a number of seconds")
-    made = Limits(**found)
-    if made.heartbeat >= made.lease:
-        made = replace(made, heartbeat=made.lease / 6)
-    return made if wait else replace(made, wait=0.0)
+def limits(settings: Settings, *, wait: bool = True) -> Limits:
+    """Times of claims, as the settings have them."""
+    lease, beat = settings["LEASE_SECONDS"], settings["HEARTBEAT_SECONDS"]
+    return Limits(
+        lease=lease,
+        heartbeat=beat if beat < lease else lease / 6,
+        park=settings["PARK_SECONDS"],
+        wait=settings["WAIT_SECONDS"] if wait else 0.0,
+    )
 
 
-def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
+def _job_of(module: ModuleType, file: Path, texts: Mapping[str, str], place: _Place) -> tuple[Job, Settings]:
+    """The job of an imported file, and the settings as it sees them."""
     found = getattr(module, "job", None)
     if found is None:
         raise JobError(
             f"{file} defines no `job`", hint="define `job = Job(...)`, or a function `job(...)` that returns one"
         )
     if isinstance(found, Job):
-        if settings:
+        if texts:
             raise UsageError(
                 f"the job in {file} has no parameters, so --set cannot change it",
                 hint="make `job` a function with annotated keyword parameters that returns a Job",
             )
-        return found
+        return found, place.settings
     if not callable(found):
         raise JobError(
             f"`job` in {file} is a {type(found).__name__}", hint="make it a Job, or a function that returns one"
         )
-    values, identity = fill(found, settings, Path.cwd())
+    values, identity = fill(found, texts, Path.cwd(), place.settings)
     try:
         with importable(file.parent), _printing_aside():
             made = found(**values)
@@ -222,7 +243,8 @@ def _job_of(module: ModuleType, file: Path, settings: Mapping[str, str]) -> Job:
         raise JobError(f"the function job in {file} failed: {_where(error, file)}") from error
     if not isinstance(made, Job):
         raise JobError(f"the function job in {file} returned a {type(made).__name__}, not a Job")
-    return replace(made, identity=tuple(sorted(identity.items())))
+    told = told_by(found, texts, place.settings, Path.cwd(), place.folder)
+    return replace(made, identity=tuple(sorted(identity.items()))), told
 
 
 def _printing_aside() -> AbstractContextManager[object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Job:
         training: where `train` reads rows, which then hold the target too; by default the source.
         simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`;
             where ``training`` is declared, the table holds the target, and only those files do.
+        settings: the job's own defaults of settings, such as ``{"MEMORY_LIMIT_GB": 4}``; environment and ``.env`` win.
 
     Raises:
         JobError: a part is of the wrong kind.
@@ -80,6 +81,7 @@ class Job:
     experiment: str | None = None
     training: Files | None = None
     simulate: Callable[[Partition, int, int | None], Any] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""
 
@@ -178,6 +180,8 @@ def _require_kinds(job: Job) -> None:
     for name in ("fit", "simulate"):
         if getattr(job, name) is not None and not callable(getattr(job, name)):
             raise JobError(f"{name} is {getattr(job, name)!r}, which is no function")
+    if not isinstance(job.settings, Mapping):
+        raise JobError(f"settings is {job.settings!r}, which is no dict", hint='write settings={"MAX_WORKERS": 2}')
     if not isinstance(job.source, Files):
         raise JobError(f"source is {job.source!r}, which is no Files")
     if job.training is not None and not isinstance(job.training, Files):

@@ -5,14 +5,17 @@ The annotation decides how text is read. Parameters marked with `Identity` join 
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from scoreline.errors import JobError, UsageError
 from scoreline.partition import SLUG
+from scoreline.settings import BY_NAME, DEFAULT, Settings, Value
 
 
 class Identity:
@@ -23,17 +26,45 @@ class Identity:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Fills a parameter from a setting: ``num_trips: Annotated[int, Setting("NUM_TRIPS_PER_BATCH")] = 5000``.
+
+    What wins, in this order: ``--set num_trips=...``, the environment, ``.env``, the parameter's own default, and for a
+    parameter without one the default of the setting.
+
+    Args:
+        name: of the setting, without the prefix ``SCORELINE_``.
+
+    Raises:
+        JobError: there is no such setting.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in BY_NAME:
+            close = difflib.get_close_matches(self.name, BY_NAME, 1)
+            raise JobError(
+                f"Setting({self.name!r}): there is no such setting",
+                hint=f"did you mean {close[0]}?" if close else "scoreline config shows all settings",
+            )
+
+
 _URI = re.compile(r"[a-z][a-z0-9+]+:/")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def fill(function: Callable[..., Any], texts: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def fill(
+    function: Callable[..., Any], texts: Mapping[str, str], folder: Path, settings: Settings | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Keyword arguments for a job function, and those of them that are identity.
 
     Args:
         function: takes keyword arguments with annotations and defaults.
         texts: parameter name -> text, as given by the user.
         folder: where relative paths in ``texts`` begin.
+        settings: fill the parameters that are marked with `Setting`.
 
     Returns:
         (all arguments, identity arguments as text).
@@ -42,14 +73,7 @@ def fill(function: Callable[..., Any], texts: Mapping[str, str], folder: Path) -
         UsageError: an unknown name, a missing value, or text that does not fit the annotation.
         JobError: the function's signature cannot be filled.
     """
-    parameters = inspect.signature(function).parameters
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise JobError(
-            f"the annotations of the job function cannot be read: {error}",
-            hint="import what they name at the top of the job file, not only for type checkers",
-        ) from error
+    parameters, hints = _signature(function)
     unknown = sorted(set(texts) - set(parameters))
     if unknown:
         raise UsageError(
@@ -61,9 +85,12 @@ def fill(function: Callable[..., Any], texts: Mapping[str, str], folder: Path) -
     for name, parameter in parameters.items():
         if parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY}:
             raise JobError(f"job parameter {name!r} cannot be filled by name", hint="use plain keyword parameters")
-        kind, is_identity = _annotation(hints.get(name, str))
+        kind, is_identity, setting = _annotation(hints.get(name, str))
+        told = (settings or Settings()).told(setting.name) if setting else None
         if name in texts:
             values[name] = _read(name, texts[name], kind, folder)
+        elif told is not None and (told.given or parameter.default is parameter.empty) and told.value is not None:
+            values[name] = _from_setting(told, kind, folder)
         elif parameter.default is parameter.empty:
             raise UsageError(f"the job's parameter {name!r} has no value", hint=f"give --set {name}=VALUE")
         else:
@@ -73,11 +100,59 @@ def fill(function: Callable[..., Any], texts: Mapping[str, str], folder: Path) -
     return values, identity
 
 
-def _annotation(hint: Any) -> tuple[Any, bool]:
+def told_by(
+    function: Callable[..., Any], texts: Mapping[str, str], settings: Settings, folder: Path, of_job: Path
+) -> Settings:
+    """``settings`` as the job sees them: with what ``--set`` and its parameters' own defaults say.
+
+    Args:
+        function: the job function, whose parameters are filled from ``texts`` already.
+        texts: parameter name -> text, as given by the user.
+        settings: of environment and ``.env``.
+        folder: where relative paths in ``texts`` begin.
+        of_job: where the job's own relative paths begin.
+
+    Raises:
+        UsageError: a text is not of the setting's form.
+    """
+    parameters, hints = _signature(function)
+    for name, parameter in parameters.items():
+        setting = _annotation(hints.get(name, str))[2]
+        if setting is None:
+            continue
+        if name in texts:
+            settings = settings.with_text(setting.name, texts[name], f"--set {name}", folder)
+        elif not (parameter.default is parameter.empty or parameter.default is None or settings.given(setting.name)):
+            settings = settings.with_text(setting.name, str(parameter.default), f"the job's parameter {name}", of_job)
+    return settings
+
+
+def _signature(function: Callable[..., Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
+    """The parameters of a job function, and their annotations."""
+    parameters = inspect.signature(function).parameters
+    try:
+        return parameters, get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise JobError(
+            f"the annotations of the job function cannot be read: {error}",
+            hint="import what they name at the top of the job file, not only for type checkers",
+        ) from error
+
+
+def _annotation(hint: Any) -> tuple[Any, bool, Setting | None]:
+    """(type, whether it is identity, the setting that fills it)."""
     if get_origin(hint) is not Annotated:
-        return hint, False
+        return hint, False, None
     kind, *marks = get_args(hint)
-    return kind, any(mark is Identity or isinstance(mark, Identity) for mark in marks)
+    setting = next((mark for mark in marks if isinstance(mark, Setting)), None)
+    return kind, any(mark is Identity or isinstance(mark, Identity) for mark in marks), setting
+
+
+def _from_setting(told: Value, kind: Any, folder: Path) -> Any:
+    """A setting's value as the annotation wants it; a path is absolute already, but for the default of the table."""
+    if isinstance(told.value, Path) and told.origin == DEFAULT:
+        return told.value
+    return _read(f"{told.name} ({told.origin})", str(told.value), kind, folder)
 
 
 def _read(name: str, text: str, kind: Any, folder: Path) -> Any:

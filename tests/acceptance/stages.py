@@ -19,7 +19,7 @@ from scoreline.splits import Split
 
 def main(job, model, carried, stage, number="0"):
     loaded = load(job, model=model)
-    assembly = assemble(loaded, Choices(limits=limits(wait=False)))
+    assembly = assemble(loaded, Choices(limits=limits(loaded.settings, wait=False)))
     if stage == "open":
         handle = runner.open_(assembly, loaded.job.grid.parse("2021-02")).handle
         with holding(assembly, handle):

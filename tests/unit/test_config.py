@@ -6,8 +6,9 @@ import pytest
 from tests.unit.samples import job
 
 from scoreline.assembly import Limits
-from scoreline.config import import_job_file, limits, load
+from scoreline.config import home_of, import_job_file, limits, load
 from scoreline.errors import JobError, UsageError
+from scoreline.settings import read_settings
 
 DECLARED = """
 from scoreline import Files, Job, number, prediction
@@ -228,8 +229,12 @@ def test_each_job_imports_its_own_neighbours_as_they_are_now(write, tmp_path, wh
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
+def limits_in(environment, **more):
+    return limits(read_settings(environment, None, Path("/job")), **more)
+
+
 def test_limits_have_defaults():
-    assert limits({}) == Limits(lease=60, heartbeat=10, park=900, wait=30)
+    assert limits_in({}) == Limits(lease=60, heartbeat=10, park=900, wait=30)
 
 
 def test_limits_come_from_the_environment():
@@ -239,16 +244,16 @@ def test_limits_come_from_the_environment():
         "SCORELINE_PARK_SECONDS": "7",
         "SCORELINE_WAIT_SECONDS": "0",
     }
-    assert limits(environment) == Limits(lease=6, heartbeat=0.5, park=7, wait=0)
+    assert limits_in(environment) == Limits(lease=6, heartbeat=0.5, park=7, wait=0)
 
 
 def test_whoever_does_not_wait_waits_for_nothing():
-    assert limits({"SCORELINE_WAIT_SECONDS": "9"}, wait=False).wait == 0
+    assert limits_in({"SCORELINE_WAIT_SECONDS": "9"}, wait=False).wait == 0
 
 
 @pytest.mark.parametrize("lease", ["1", "10"])
 def test_a_heartbeat_that_is_too_slow_for_the_lease_is_quickened(lease):
-    found = limits({"SCORELINE_LEASE_SECONDS": lease})
+    found = limits_in({"SCORELINE_LEASE_SECONDS": lease})
     assert 0 < found.heartbeat < found.lease / 2
 
 
@@ -257,7 +262,115 @@ def test_a_heartbeat_that_is_too_slow_for_the_lease_is_quickened(lease):
 def test_a_limit_that_is_no_number_of_seconds_is_refused_by_name(name, text):
     variable = f"SCORELINE_{name}_SECONDS"
     if (name, text) == ("WAIT", "0"):
-        assert limits({variable: text}).wait == 0
+        assert limits_in({variable: text}).wait == 0
     else:
         with pytest.raises(UsageError, match=variable):
-            limits({variable: text})
+            limits_in({variable: text})
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+TAKES = """
+from pathlib import Path
+from typing import Annotated
+from scoreline import Setting
+
+def job(
+    rows: Annotated[int, Setting("NUM_TRIPS_PER_BATCH")] = 700,
+    model: Annotated[str | Path, Setting("MODEL_PATH")] = "models/m.pkl",
+    folder: Annotated[Path, Setting("DATA_INPUT_DIR")] = Path("in"),
+):
+    return declared(name=f"trips{rows}", model=model, folder=str(folder))
+"""
+
+
+def test_a_marked_parameter_is_filled_from_the_env_file_beside_the_job(write, tmp_path):
+    file = write(TAKES)
+    (tmp_path / ".env").write_text("NUM_TRIPS_PER_BATCH=800 # a few\nDATA_INPUT_DIR=lake\nMODEL_PATH=models:/m@best\n")
+    job = load(file, environment={}).job
+    assert (job.name, job.source.under, job.model) == ("trips800", str(tmp_path / "lake"), "models:/m@best")
+
+
+def test_what_is_said_last_wins_set_then_environment_then_env_file_then_the_parameter_then_the_table(write, tmp_path):
+    file, environment = write(TAKES), {"SCORELINE_NUM_TRIPS_PER_BATCH": "900"}
+    assert load(file, environment={}).job.name == "trips700"
+    (tmp_path / ".env").write_text("NUM_TRIPS_PER_BATCH=800\n")
+    assert load(file, environment={}).job.name == "trips800"
+    assert load(file, environment=environment).job.name == "trips900"
+    assert load(file, settings={"rows": "1000"}, environment=environment).job.name == "trips1000"
+    (tmp_path / ".env").unlink()
+    assert load(write(TAKES.replace(" = 700", "")), environment={}).job.name == "trips5000"
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "origin"),
+    [
+        ({"rows": "1000"}, {}, "--set rows"),
+        ({}, {"SCORELINE_NUM_TRIPS_PER_BATCH": "9"}, "environment variable SCORELINE_NUM_TRIPS_PER_BATCH"),
+        ({}, {}, "the job's parameter rows"),
+    ],
+)
+def test_the_settings_of_a_loaded_job_tell_what_its_parameters_were_filled_from(write, given, environment, origin):
+    assert (
+        load(write(TAKES), settings=given, environment=environment).settings.told("NUM_TRIPS_PER_BATCH").origin
+        == origin
+    )
+
+
+def test_a_parameter_that_names_no_setting_is_refused_with_the_right_name(write):
+    with pytest.raises(JobError, match="did you mean NUM_TRIPS_PER_BATCH"):
+        load(write(TAKES.replace("NUM_TRIPS_PER_BATCH", "NUM_TRIP_PER_BATCH")), environment={})
+
+
+def test_a_setting_that_does_not_fit_the_annotation_is_refused_with_its_origin(write, tmp_path):
+    file = write(TAKES.replace('Setting("NUM_TRIPS_PER_BATCH")] = 700', 'Setting("PREFECT_WORK_POOL")] = 1'))
+    (tmp_path / ".env").write_text("PREFECT_WORK_POOL=many\n")
+    with pytest.raises(UsageError, match=r"PREFECT_WORK_POOL .*\.env, line 1.*'many' is not of type int"):
+        load(file, environment={})
+
+
+def test_the_env_file_beside_the_job_counts_whatever_the_working_directory(write, tmp_path, monkeypatch):
+    file = write("job = declared()")
+    (tmp_path / ".env").write_text("MAX_WORKERS=3\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".env").write_text("MAX_WORKERS=4\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load(file, environment={}).settings["MAX_WORKERS"] == 3
+
+
+def test_the_env_file_may_say_where_the_home_is(write, tmp_path):
+    file = write("job = declared()")
+    (tmp_path / ".env").write_text("SCORELINE_HOME=state\n")
+    assert load(file, environment={}).home == home_of(file, {}) == tmp_path / "state"
+    assert (
+        load(file, environment={"SCORELINE_HOME": "/other"}).home
+        == home_of(file, {"SCORELINE_HOME": "/other"})
+        == Path("/other")
+    )
+
+
+def test_a_job_that_comes_along_has_its_env_file_in_its_home(tmp_path):
+    (tmp_path / ".env").write_text("MAX_WORKERS=3\nLOGS_DIR=logs\n")
+    loaded = load("nyc_green", home=tmp_path, environment={})
+    assert loaded.settings["MAX_WORKERS"] == 3
+    assert loaded.settings["LOGS_DIR"] == loaded.folder / "logs"
+
+
+def test_an_env_file_in_the_home_cannot_move_the_home(tmp_path):
+    (tmp_path / "scoreline").mkdir()
+    (tmp_path / "scoreline" / ".env").write_text("SCORELINE_HOME=/elsewhere\n")
+    with pytest.raises(UsageError, match="it is read from there"):
+        load("nyc_green", environment={"XDG_STATE_HOME": str(tmp_path)})
+
+
+def test_a_job_s_own_settings_are_defaults(write, tmp_path):
+    file = write(
+        "from dataclasses import replace\njob = replace(declared(), settings={'MAX_WORKERS': 1, 'LOGS_DIR': 'logs'})"
+    )
+    loaded = load(file, environment={"SCORELINE_MAX_WORKERS": "2"})
+    assert (loaded.settings["MAX_WORKERS"], loaded.settings["LOGS_DIR"]) == (2, tmp_path / "logs")
+
+
+def test_a_job_made_in_python_has_its_env_file_beside_its_home(tmp_path):
+    (tmp_path / ".env").write_text("MAX_WORKERS=3\n")
+    assert load(job(), home=tmp_path / "home", environment={}).settings["MAX_WORKERS"] == 3

@@ -43,7 +43,9 @@ def test_importing_scoreline_loads_no_vendor():
     assert loaded_by("import scoreline") == set()
 
 
-@pytest.mark.parametrize("module", ["errors", "partition", "template", "files", "parameters", "slot", "provenance"])
+@pytest.mark.parametrize(
+    "module", ["errors", "partition", "template", "files", "parameters", "slot", "provenance", "settings"]
+)
 def test_plain_nouns_load_no_vendor(module):
     assert loaded_by(f"import scoreline.{module}") == set()
 

@@ -188,6 +188,7 @@ INDIFFERENT = {
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},
+    "settings": {"settings": {"MAX_WORKERS": 1}},
     "model as a path": {"model": Path("models/m.pkl")},
     "lists as tuples": {"features": tuple(BASE["features"])},
 }

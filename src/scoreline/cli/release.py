@@ -31,7 +31,7 @@ def release(run: str, job: str | None, *, as_json: bool) -> None:
     from scoreline.releasing import release as release_run
 
     record, loaded = _found(run, job)
-    report = release_run(assemble(loaded, Choices(limits=limits())), record)
+    report = release_run(assemble(loaded, Choices(limits=limits(loaded.settings))), record)
     if as_json:
         show.print_json(report.to_dict())
     else:
