@@ -73,8 +73,31 @@ class Source(Protocol):
         """
         ...
 
-    def done(self, partition: Partition) -> None:
-        """Hears that the partition is published; idempotent."""
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
+        """Hears that the partition is published, made of these files; idempotent.
+
+        A source may put them away. It touches no file that is not one of these any more, and gives back the same
+        fingerprint as before.
+
+        Returns:
+            What was done with them, in sentences; nothing when there was nothing to do.
+
+        Raises:
+            OSError: a file could not be put away; what is published stays so.
+        """
+        ...
+
+
+class FileSource(Source, Protocol):
+    """A source that reads single files, so that another one can say which."""
+
+    def identify(self, path: Path) -> FileIdentity:
+        """Identity and row count of one file.
+
+        Raises:
+            InputMissing: it is not there.
+            InputInvalid: it cannot be read.
+        """
         ...
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
 from scoreline.assemble import Choices, assemble, bench, folder_of, ledger_of, published_path
+from scoreline.assembly import Assembly
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
 from scoreline.backfilling import Spectator
@@ -25,7 +26,7 @@ from scoreline.neighbours import importable
 from scoreline.opening import Wish, last_published
 from scoreline.outcome import BackfillReport
 from scoreline.partition import Partition
-from scoreline.planning import Planned, partitions_of
+from scoreline.planning import Planned, only_due, partition_of_file, partitions_of
 from scoreline.planning import plan as plan_core
 from scoreline.report import RunReport
 from scoreline.runner import run as run_core
@@ -54,6 +55,7 @@ def run(
     accept_version: bool = False,
     simulate: bool = False,
     simulated: Callable[[Simulated], None] | None = None,
+    input: str | os.PathLike[str] | None = None,  # noqa: A002 - what everybody calls it
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> RunReport:
@@ -61,7 +63,8 @@ def run(
 
     Args:
         job: a `Job`, or the path of a Python file that defines ``job``.
-        partition: such as ``"2021-02"``; by default the last complete interval.
+        partition: such as ``"2021-02"``; by default the last complete interval, or of an inbox the one file that is
+            due in it.
         model: a model file instead of the job's.
         settings: parameters of the job, as text.
         home: Scoreline's folder, by default ``.scoreline`` beside the job's file.
@@ -73,6 +76,8 @@ def run(
         accept_version: use a model that other library versions made without golden rows that vouch for it.
         simulate: make up the input first, where it is not there and the partition was never published.
         simulated: hears of the file that is made up.
+        input: a file that is the partition's whole input, wherever it lies, instead of what the job's source has; it
+            stays there. Without ``partition`` its name says which one it is.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the run.
 
@@ -84,18 +89,36 @@ def run(
     """
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
-    chosen = pick(loaded.job, partition)
-    choices = Choices(engine, workers, force, ledger, observers, limits(loaded.settings, wait=wait), accept_version)
-    wish = Wish(force=force, stale=stale or partition is not None)
+    if simulate and input is not None:
+        raise UsageError(
+            "a given file is the whole input, so there is nothing to simulate", hint="leave one of both out"
+        )
+    given = None if input is None else Path(input).expanduser().absolute()
+    limit = limits(loaded.settings, wait=wait)
+    choices = Choices(engine, workers, force, ledger, observers, limit, accept_version, given)
+    wish = Wish(force=force, stale=stale or partition is not None or given is not None)
     assembly = assemble(loaded, choices)
+    chosen = pick(assembly, partition, given)
     if simulate:
-        _supply(loaded, assembly.ledger, [chosen], simulated)
+        _supply(loaded, assembly, [chosen], simulated)
     return run_core(assembly, chosen, wish)
 
 
-def pick(job: Job, partition: str | None) -> Partition:
-    """The named partition of a job, or its last complete interval."""
-    return job.grid.parse(partition) if partition is not None else job.grid.last_complete(datetime.now(UTC))
+def pick(assembly: Assembly, partition: str | None, given: Path | None = None) -> Partition:
+    """The named partition of a job; without a name that of a given file, the only one due in an inbox, or the last.
+
+    Raises:
+        UsageError: none of these can be told.
+        InputMissing: the inbox is empty.
+    """
+    job = assembly.job
+    if partition is not None:
+        return job.grid.parse(partition)
+    if given is not None:
+        return partition_of_file(assembly, given)
+    if job.source.is_inbox and job.grid.spec == "named":
+        return only_due(assembly)
+    return job.grid.last_complete(assembly.now())
 
 
 def plan(
@@ -193,7 +216,7 @@ def backfill(
     watching = [one for one in observers if isinstance(one, Spectator)]
     chosen, wish = partitions_of(assembly, partitions), Wish(force=force, stale=stale)
     if simulate:
-        _supply(loaded, assembly.ledger, chosen, simulated)
+        _supply(loaded, assembly, chosen, simulated)
     return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=partitions is None)
 
 
@@ -337,17 +360,13 @@ def simulate(
 
 
 def _supply(
-    loaded: Loaded, ledger: Ledger, partitions: Sequence[Partition], simulated: Callable[[Simulated], None] | None
+    loaded: Loaded, assembly: Assembly, partitions: Sequence[Partition], simulated: Callable[[Simulated], None] | None
 ) -> None:
     """Makes up the input of partitions that have none; what was published has had one, wherever it is now."""
-    place = _place(loaded, training=False)
-    wanted = [
-        one
-        for one in lacking(loaded.job, partitions, place)
-        if last_published(ledger, loaded.job.key, one.slug) is None
-    ]
+    key, place = loaded.job.key, _place(loaded, training=False)
+    new = [one for one in partitions if last_published(assembly.ledger, key, one.slug) is None]
     with importable(loaded.neighbours):
-        simulate_core(loaded.job, wanted, place, progress=simulated)
+        simulate_core(loaded.job, lacking(assembly.source, new), place, progress=simulated)
 
 
 def _place(loaded: Loaded, *, training: bool) -> Place:

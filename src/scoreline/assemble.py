@@ -24,7 +24,7 @@ from scoreline.catalog import (
 )
 from scoreline.config import Loaded, import_job_file
 from scoreline.errors import JobError, UsageError
-from scoreline.files import Files
+from scoreline.files import NAME, Files
 from scoreline.job import example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
@@ -43,6 +43,7 @@ class Choices:
         observers: hear of the run.
         limits: times of claims.
         accept_version: whether a model that other library versions made may be used without golden rows.
+        input: a file that is the whole input of the partition, instead of what the job's source has.
     """
 
     engine: str = "local"
@@ -52,6 +53,7 @@ class Choices:
     observers: Sequence[Observer] = ()
     limits: Limits = field(default_factory=Limits)
     accept_version: bool = False
+    input: Path | None = None
 
 
 def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
@@ -63,12 +65,14 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
     job = loaded.job
     if not lint(job):
         _require_apart(loaded)
+        if job.source.is_inbox:
+            _require_processed_apart(loaded)
     sinks = tuple(_sink(loaded, files, replace_foreign=choices.replace_foreign) for files in job.sink_files)
     return Assembly(
         job=job,
         home=loaded.home,
         ledger=choices.ledger or ledger_of(loaded.home),
-        source=_source(loaded, job.source),
+        source=_source(loaded, job.source, choices.input),
         sinks=sinks,
         models=model_store(loaded),
         engine=_engine(loaded, choices),
@@ -128,6 +132,30 @@ def _require_apart(loaded: Loaded) -> None:
             )
 
 
+def _require_processed_apart(loaded: Loaded) -> None:
+    """Refuses an inbox that would find again what was moved out of it."""
+    job, source = loaded.job, _folder(loaded, loaded.job.source).resolve()
+    example = job.grid.parse(job.grid.example)
+    own = job.source.template.render(example, job.path_values).replace("*", "x").replace("?", "x")
+    called = job.source.processed_place[1]
+    fixed = job.source.template.fixed_folder
+    name = own.removeprefix(f"{fixed}/") if called == NAME else Path(own).name
+    place = _processed(loaded).resolve() / called.replace(NAME, name).replace("{slug}", example.slug)
+    if not place.is_relative_to(source):
+        return
+    if job.source.template.partition_of(place.relative_to(source).as_posix(), job.grid, job.path_values):
+        raise JobError(
+            f"the source {job.source.path!r} would find again what was moved to {place}",
+            hint="let processed= name another folder, outside of the inbox",
+        )
+
+
+def _processed(loaded: Loaded) -> Path:
+    """Where an inbox's files go."""
+    folder = Path(loaded.job.source.processed_place[0]).expanduser()
+    return Path(os.path.normpath(loaded.folder / folder))
+
+
 def ledger_of(home: Path) -> Ledger:
     """The ledger that lies in a home."""
     made: Ledger = find(LEDGERS, "sqlite")(home / "ledger.sqlite")
@@ -153,9 +181,18 @@ def _folder(loaded: Loaded, files: Files) -> Path:
     return Path(os.path.normpath(loaded.folder / Path(files.under).expanduser()))
 
 
-def _source(loaded: Loaded, files: Files) -> Source:
+def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
     values = tuple(sorted(loaded.job.path_values.items()))
     made: Source = find(SOURCES, files.format)(_folder(loaded, files), files.template, loaded.job.grid, values)
+    if given is not None:
+        given_file: Source = find(SOURCES, "given")(made, given)
+        return given_file
+    if files.is_inbox:
+        folder, called = _processed(loaded), files.processed_place[1]
+        inbox: Source = find(SOURCES, "inbox")(
+            made, _folder(loaded, files), files.template, loaded.job.grid, values, folder, called, files.settle
+        )
+        return inbox
     return made
 
 

@@ -38,7 +38,7 @@ from scoreline.partition import Partition
 from scoreline.planning import DAMAGED, Planned, pinned, plan
 from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED, RunRecord
 from scoreline.report import Counts, RunReport, SplitReport
-from scoreline.runner import run
+from scoreline.runner import put_away, run
 from scoreline.splits import Split
 from scoreline.vetting import vet
 
@@ -107,7 +107,7 @@ def backfill(
         vet(assembly.job, file, model, assembly.accept_version)
     crew = _Crew(assembly, wish, spectators)
     done = crew.work([one for one in planned if one.tried], at_once)
-    outcomes = tuple(done.get(one.partition.slug) or _untried(one) for one in planned)
+    outcomes = tuple(done.get(one.partition.slug) or _put_away(assembly, one) for one in planned)
     about = {"uri": version.uri, "digest": version.digest, "version": version.version}
     seconds = round(time.monotonic() - began, 4)
     later = tuple(partition.slug for one in planned for partition in one.later)
@@ -291,6 +291,13 @@ def _of_report(planned: Planned, report: RunReport) -> Outcome:
         quarantine=report.quarantine,
         published_run=report.run_id,
     )
+
+
+def _put_away(assembly: Assembly, planned: Planned) -> Outcome:
+    """The outcome of what was not due; input that a crash has left where it was is put away."""
+    told = put_away(assembly, planned.partition.slug, planned.files) if planned.done else ()
+    outcome = _untried(planned)
+    return replace(outcome, reason="; ".join([outcome.reason, *told]))
 
 
 def _untried(planned: Planned) -> Outcome:

@@ -11,7 +11,11 @@ from typing import Any
 
 from scoreline.errors import MissingExtra, UsageError
 
-SOURCES = {"parquet": "scoreline.sources.parquet:ParquetSource"}
+SOURCES = {
+    "parquet": "scoreline.sources.parquet:ParquetSource",
+    "given": "scoreline.sources.given:GivenFile",
+    "inbox": "scoreline.sources.inbox:InboxSource",
+}
 SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",

@@ -23,6 +23,9 @@ POINTS = (
     "publish.synced",
     "publish.cleaned",
     "publish.recorded",
+    "close.moved",
+    "close.copied",
+    "close.put_away",
 )
 
 _hook: Callable[[str], None] | None = None

@@ -177,12 +177,25 @@ def now(case: Case, file: FileIdentity) -> tuple[FileIdentity | None, str]:
     except ScorelineError as error:
         return None, f"cannot be read any more: {error.message}"
     if file.path not in there:
+        if _readable(case, file):
+            return file, ""  # given by hand
         return None, "is not there any more"
     current = there[file.path]
     words = {"size": "size", "mtime_ns": "modification time", "footer": "footer"}
     then, found = file.fingerprint(), current.fingerprint()
     changed = [word for name, word in words.items() if then[name] != found[name]]
+    if changed and _readable(case, file):
+        return file, ""  # put away by its source, and another one of the same name has come since
     return (None, f"has changed since it was scored: other {', '.join(changed)}") if changed else (current, "")
+
+
+def _readable(case: Case, file: FileIdentity) -> bool:
+    """Whether the source still has the very file that was scored."""
+    try:
+        case.assembly.source.splits((file,), 1)
+    except (ScorelineError, OSError):
+        return False
+    return True
 
 
 def _unit(case: Case, file: FileIdentity, ordinal: int, row: int) -> tuple[Split | None, Batch | None]:

@@ -14,6 +14,9 @@ from scoreline.errors import UsageError
 from scoreline.template import Template
 
 SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+NAME = "{name}"
+"""Stands for a file's own name in the path of a processed place."""
+_WILD = {"*", "?"}
 COMPRESSED = ".gz"
 """A text format may be compressed: its suffix then follows the format's own, as in ``.csv.gz``."""
 
@@ -64,6 +67,10 @@ class Files:
         format: the files' format; by default told by the suffix.
         layout: for sinks, what a slot is: ``file``, one ordered file.
         csv: how CSV files are written.
+        processed: for sources, which it makes an inbox: where a partition's files are moved once it is published. A
+            folder, or a path with ``{name}``, the file's own name, such as ``done/processed_{slug}_{name}``; relative
+            to the job file's folder. Nothing there is ever overwritten.
+        settle: for an inbox, seconds for which a file has to be left alone before it is taken.
 
     Raises:
         UsageError: an unusable template, or a format that nobody can tell.
@@ -74,6 +81,8 @@ class Files:
     format: str = ""
     layout: Literal["file"] = "file"
     csv: Csv = Csv()
+    processed: str | Path = ""
+    settle: float = 1.0
     template: Template = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +100,21 @@ class Files:
         if chosen == "parquet" and self.is_compressed:
             raise UsageError(f"{self.path!r} ends in {COMPRESSED}", hint="Parquet compresses itself: leave it out")
         object.__setattr__(self, "format", chosen)
+        self._require_processed()
+
+    @property
+    def is_inbox(self) -> bool:
+        """Whether files are moved away once they are published."""
+        return bool(str(self.processed))
+
+    @property
+    def processed_place(self) -> tuple[str, str]:
+        """Folder and template of the processed place; the template is ``{name}`` where only a folder was given."""
+        text = str(self.processed)
+        if "{" not in text:
+            return text, "{name}"
+        folder, _, rest = text[: text.index("{")].rpartition("/")
+        return folder or ("/" if text.startswith("/") else "."), rest + text[text.index("{") :]
 
     @property
     def is_compressed(self) -> bool:
@@ -98,6 +122,24 @@ class Files:
         return self.path.lower().endswith(COMPRESSED)
 
     def declaration(self) -> dict[str, Any]:
-        """What of it decides the scored values: not the folder, which may move."""
+        """What of it decides the scored values: not the folders, which may move."""
         told: dict[str, Any] = {"path": self.path, "format": self.format}
         return told | ({"csv": asdict(self.csv)} if self.format == "csv" else {})
+
+    def _require_processed(self) -> None:
+        if not 0 <= self.settle < float("inf"):
+            raise UsageError(f"settle={self.settle!r} is no number of seconds", hint="write such as settle=1.0")
+        if not self.is_inbox:
+            return
+        template = Template(self.processed_place[1])
+        if self.processed_place[1].rpartition("/")[2].count(NAME) != 1 or template.has_wildcard:
+            raise UsageError(
+                f"the processed place {str(self.processed)!r} does not say how a file is called there",
+                hint="give a folder, or end the path in a name with {name} in it, such as 'done/{slug}_{name}'",
+            )
+        if template.text != NAME and _WILD & set(self.template.text.rpartition("/")[0]):
+            raise UsageError(
+                f"files of {self.path!r} may have the same name in several folders, and {str(self.processed)!r} tells "
+                "them apart by their names alone",
+                hint="give a folder as processed=: their folders are kept in it",
+            )

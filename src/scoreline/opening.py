@@ -111,12 +111,14 @@ class Opened:
         reason: why it is due, or why not.
         current: the last publication, when nothing is due.
         healed: runs that were prepared by others and have been published on the way.
+        files: of the input, when nothing is due.
     """
 
     handle: RunHandle | None
     reason: str
     current: RunRecord | None = None
     healed: tuple[str, ...] = ()
+    files: tuple[FileIdentity, ...] = ()
 
 
 def survey(assembly: Assembly, partition: Partition) -> Survey:
@@ -269,7 +271,7 @@ def open_run(
             verdict = why_due(assembly, found, wish)
             reason, last = verdict.reason, verdict.slot
             if not verdict.due:
-                return Opened(None, reason, verdict.last, tuple(healed))
+                return Opened(None, reason, verdict.last, tuple(healed), found.files)
         claim = _claim(assembly, partition, found, reason, deadline)
         if claim is None:
             continue

@@ -5,15 +5,18 @@ One plan pins the model once, so that all its partitions are judged by the same 
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from scoreline.abc import ModelFile, ModelStore, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.errors import InputMissing, ScorelineError, storage_failed
+from scoreline.errors import InputChanged, InputMissing, ScorelineError, UsageError, storage_failed
+from scoreline.files import COMPRESSED
 from scoreline.job import require_sound
 from scoreline.opening import (
     CURRENT,
@@ -38,6 +41,8 @@ from scoreline.outcome import NO_INPUT
 from scoreline.partition import Partition
 from scoreline.record import FAILED, PREPARED, REFUSED, RunRecord
 from scoreline.report import Counts
+from scoreline.splits import FileIdentity
+from scoreline.template import Template
 
 DAMAGED, HELD = "damaged input", "running"
 STATES = (
@@ -70,6 +75,7 @@ class Planned:
         last: the last run that says something of it.
         published: the run whose content stands published.
         later: partitions after it that have no input either, and that an open-ended plan leaves out.
+        files: of its input, where that can be read.
     """
 
     partition: Partition
@@ -80,11 +86,17 @@ class Planned:
     last: RunRecord | None = None
     published: RunRecord | None = None
     later: tuple[Partition, ...] = ()
+    files: tuple[FileIdentity, ...] = ()
 
     @property
     def tried(self) -> bool:
         """Whether a backfill looks at it again: what is not there yet, or somebody works on, may be different then."""
         return self.due or self.state in {NO_INPUT, HELD}
+
+    @property
+    def done(self) -> bool:
+        """Whether what stands published was made of the input that is there."""
+        return self.state in {CURRENT, STALE} and not self.due and bool(self.files)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -156,6 +168,56 @@ def partitions_of(assembly: Assembly, chosen: str | None) -> list[Partition]:
     return grid.span(first, last) if first is not None and _start(first) <= _start(last) else []
 
 
+def only_due(assembly: Assembly) -> Partition:
+    """The one partition of an inbox that there is something to do for.
+
+    Raises:
+        InputMissing: there is none.
+        UsageError: there are several.
+    """
+    there = plan(assembly, assembly.source.partitions())
+    # What is published, and still lies in the inbox, only has to be moved.
+    found = [one.partition.slug for one in there if one.tried] or [one.partition.slug for one in there if one.done]
+    where = f"{assembly.job.source.path!r} in {assembly.job.source.under}"
+    job = shlex.join([str(assembly.job_file or "JOB"), *assembly.invocation])
+    if not found:
+        refused = ", ".join(one.partition.slug for one in there)
+        raise InputMissing(
+            f"the inbox has nothing to score: {where}" + (f"; not due: {refused}" if refused else ""),
+            hint=f"scoreline plan {job}" if refused else "put a file there, or name a PARTITION that was scored before",
+        )
+    if len(found) > 1:
+        shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        raise UsageError(
+            f"{len(found)} partitions wait in the inbox: {shown}",
+            hint=f"all of them: scoreline backfill {job}; one of them: scoreline run {job} {found[0]}",
+        )
+    return assembly.job.grid.parse(found[0])
+
+
+def partition_of_file(assembly: Assembly, path: Path) -> Partition:
+    """The partition whose input a given file is, as its name has it: by the source's template, else by its stem.
+
+    Raises:
+        UsageError: the name is that of no partition.
+    """
+    job = assembly.job
+    by_path = job.source.template.partition_of(_fixed(job.source.template) + path.name, job.grid, job.path_values)
+    if by_path is not None:
+        return by_path
+    try:
+        return job.grid.parse(path.name.removesuffix(COMPRESSED).rpartition(".")[0] or path.name)
+    except UsageError as error:
+        raise UsageError(
+            f"{path.name!r} does not say which partition it is: {error.message}",
+            hint=f"name it: scoreline run {assembly.job_file or 'JOB'} {job.grid.example} --input {path}",
+        ) from error
+
+
+def _fixed(template: Template) -> str:
+    return f"{template.fixed_folder}/" if template.fixed_folder else ""
+
+
 def plan(
     assembly: Assembly,
     partitions: Sequence[Partition],
@@ -214,10 +276,12 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
         found = survey(assembly, partition)
     except InputMissing as error:
         return _without_input(assembly, seen, error, wish)
+    except InputChanged as error:
+        return replace(seen, state=NO_INPUT, reason=error.message)  # still being written: it may be there any moment
     except (ScorelineError, OSError) as error:
         told = storage_failed(error) if isinstance(error, OSError) else error
         return replace(seen, state=DAMAGED, reason=told.message, due=True)
-    seen = replace(seen, rows=found.rows)
+    seen = replace(seen, rows=found.rows, files=found.files)
     return _by_last_run(assembly, seen, found, why_due(assembly, found, wish), wish)
 
 

@@ -40,8 +40,7 @@ def release(assembly: Assembly, refused: RunRecord) -> RunReport:
             assembly.ledger.record(claim.handle, FAILED, {"error": error_facts(error)})
         raise
     report = report_of(record_of(assembly, claim.handle), PUBLISHED, "released", clock, [])
-    close(assembly, claim.handle, report)
-    return report
+    return close(assembly, claim.handle, report)
 
 
 def _require_newest(assembly: Assembly, run: RunRecord) -> None:

@@ -46,7 +46,7 @@ from scoreline.record import (
 )
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.score_split import ScoreSplit
-from scoreline.splits import Split
+from scoreline.splits import FileIdentity, Split
 from scoreline.vetting import vet
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
@@ -177,10 +177,27 @@ def publish(assembly: Assembly, handle: RunHandle) -> None:
     assembly.notify("published", handle, paths=[made.target for made in work.record.prepared])
 
 
-def close(assembly: Assembly, handle: RunHandle, report: RunReport) -> None:
-    """Tells the source and the observers that the run has ended."""
-    assembly.source.done(assembly.job.grid.parse(handle.partition))
+def close(assembly: Assembly, handle: RunHandle, report: RunReport) -> RunReport:
+    """Tells the source and the observers that the run has ended; the report with what became of the input."""
+    record = record_of(assembly, handle)
+    told = put_away(assembly, handle.partition, [FileIdentity(**form) for form in record.facts["files"]])
+    report = replace(report, notes=(*report.notes, *told))
     assembly.notify("ended", handle, report=report)
+    return report
+
+
+def put_away(assembly: Assembly, slug: str, files: Sequence[FileIdentity]) -> tuple[str, ...]:
+    """Tells the source that these files are published; sentences for people.
+
+    What goes wrong with them changes nothing of what is published: it is told, and the next run tries again.
+    """
+    try:
+        return assembly.source.done(assembly.job.grid.parse(slug), files)
+    except (OSError, ScorelineError) as error:
+        told = storage_failed(error) if isinstance(error, OSError) else error
+        note = f"{slug} is published, but its input could not be put away: {told.message}; the next run tries it again"
+        _log.warning("%s", note)
+        return (note,)
 
 
 def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunReport:  # noqa: B008 - frozen
@@ -195,7 +212,8 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
         clock.lap("open")
         if opened.handle is None:
             assert opened.current is not None
-            return report_of(opened.current, "current", opened.reason, clock, _healed(opened))
+            told = put_away(assembly, partition.slug, opened.files)
+            return report_of(opened.current, "current", opened.reason, clock, [*_healed(opened), *told])
         return _go_through(assembly, opened.handle, opened, clock)
     except OSError as error:
         raise storage_failed(error) from error
@@ -213,8 +231,7 @@ def _go_through(assembly: Assembly, handle: RunHandle, opened: Opened, clock: Cl
         raise
     clock.lap("publish")
     report = report_of(record_of(assembly, handle), PUBLISHED, opened.reason, clock, _healed(opened))
-    close(assembly, handle, report)
-    return report
+    return close(assembly, handle, report)
 
 
 def _until_prepared(assembly: Assembly, handle: RunHandle, clock: Clock) -> None:
@@ -255,6 +272,8 @@ def heal(assembly: Assembly, handle: RunHandle) -> None:
     _log.info("run %s was prepared and not published: publishing it", handle.run_id)
     try:
         publish(replace(assembly, sinks=assembly.cautious_sinks or assembly.sinks), handle)
+        files = record_of(assembly, handle).facts["files"]
+        put_away(assembly, handle.partition, [FileIdentity(**form) for form in files])
     except OutputForeign as error:
         _log.warning("run %s cannot be published: %s", handle.run_id, error.message)
     except StagingLost as error:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scoreline.abc import Source
 from scoreline.durable import make_folder, written
-from scoreline.errors import JobError, ScorelineError, UsageError
+from scoreline.errors import InputMissing, JobError, ScorelineError, UsageError
 from scoreline.files import Files
 from scoreline.job import Job
 from scoreline.partition import Partition
@@ -120,14 +121,19 @@ def simulate(
     return made
 
 
-def lacking(job: Job, partitions: Sequence[Partition], place: Place) -> list[Partition]:
-    """Those of the partitions whose file is not there.
+def lacking(source: Source, partitions: Sequence[Partition]) -> list[Partition]:
+    """Those of the partitions that have no input, neither where it arrives nor where it was moved."""
+    return [one for one in partitions if _is_lacking(source, one)]
 
-    Raises:
-        JobError: the job has no simulator.
-        UsageError: the source's path names no single file.
-    """
-    return [one for one, path in _targets(job, partitions, place).items() if not path.exists()]
+
+def _is_lacking(source: Source, partition: Partition) -> bool:
+    try:
+        source.fingerprint(partition)
+    except InputMissing:
+        return True
+    except ScorelineError:
+        return False  # something is there; what is wrong with it is told by whoever reads it
+    return False
 
 
 def seed_of(job: Job, partition: Partition) -> int:

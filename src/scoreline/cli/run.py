@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,12 @@ from scoreline.cli import options
 @click.option("--stale", is_flag=True, help="Without PARTITION: score also what another model or job has scored.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="With --preview: only the first N input rows.")
 @click.option("--preview", is_flag=True, help="Print predictions and publish nothing.")
+@click.option(
+    "--input",
+    type=click.Path(),
+    metavar="FILE",
+    help="Score this file, wherever it lies, as the whole input of PARTITION, else of the one that its name says.",
+)
 @options.ENGINE
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Splits at a time; by default one per core.")
 @options.MODEL
@@ -28,13 +35,14 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
     """Score PARTITION of JOB and publish it, if it is due.
 
     A named partition is due when it is missing, when its input, model or job changed, or with --force. Without
-    PARTITION the last complete interval is taken.
+    PARTITION the last complete interval is taken, or from an inbox the one file that is due.
 
     \b
       scoreline run job.py 2021-02
       scoreline run job.py 2021-02 --set data=/lake/green --model new.bin
       scoreline run job.py 2021-02 --limit 5 --preview
       scoreline run nyc_simulated --simulate
+      scoreline run job.py 2021-02 --input /tmp/mended.parquet
     """  # noqa: D301 - click wants the control character itself
     if preview and chosen["simulate"]:
         raise click.UsageError("--preview changes nothing: make the input first with scoreline simulate")
@@ -66,8 +74,9 @@ def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any]
     from scoreline.previewing import preview
 
     loaded = load(job, settings=chosen["settings"], model=chosen["model"])
-    choices = Choices(ledger=MemoryLedger(), accept_version=chosen["accept_version"])
-    frame, rejected, counts = preview(assemble(loaded, choices), pick(loaded.job, partition), limit)
+    given = Path(chosen["input"]).absolute() if chosen["input"] else None
+    assembly = assemble(loaded, Choices(ledger=MemoryLedger(), accept_version=chosen["accept_version"], input=given))
+    frame, rejected, counts = preview(assembly, pick(assembly, partition, given), limit)
     if as_json:
         click.echo(frame.write_json())
         return

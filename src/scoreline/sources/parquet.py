@@ -65,7 +65,7 @@ class ParquetSource:
         paths = local.matching(self.folder, pattern)
         if not paths:
             raise self._missing(partition, pattern)
-        return tuple(_identify(path) for path in paths)
+        return tuple(self.identify(path) for path in paths)
 
     def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
         """See `scoreline.abc.Source.splits`."""
@@ -99,8 +99,19 @@ class ParquetSource:
                 _require_same(handle, split.file)
                 raise
 
-    def done(self, partition: Partition) -> None:
+    def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`: files stay where they are."""
+        return ()
+
+    def identify(self, path: Path) -> FileIdentity:
+        """See `scoreline.abc.FileSource.identify`."""
+        with local.open_input(path) as handle:
+            try:
+                footer = footer_digest(handle)
+            except ValueError as error:
+                raise _damaged(str(path), error) from error
+            handle.seek(0)
+            return local.identity(handle, path, footer, _parquet(handle, str(path)).metadata.num_rows)
 
     def _missing(self, partition: Partition, pattern: str) -> InputMissing:
         there = [one.slug for one in self.partitions()]
@@ -111,16 +122,6 @@ class ParquetSource:
             path=str(self.folder / pattern),
             partition=partition.slug,
         )
-
-
-def _identify(path: Path) -> FileIdentity:
-    with local.open_input(path) as handle:
-        try:
-            footer = footer_digest(handle)
-        except ValueError as error:
-            raise _damaged(str(path), error) from error
-        handle.seek(0)
-        return local.identity(handle, path, footer, _parquet(handle, str(path)).metadata.num_rows)
 
 
 def _parquet(handle: BinaryIO, path: str) -> pq.ParquetFile:

@@ -207,10 +207,27 @@ class SourceSuite(Suite):
         assert str(self.folder) in str(error)
 
     def check_done_may_be_repeated(self) -> None:
-        """Hearing of the publication twice is no error."""
-        self.put(tiny_frame(3))
-        self.source.done(Partition("one"))
-        self.source.done(Partition("one"))
+        """Hearing of the publication twice is no error, and there is nothing left to do the second time."""
+        files = self._put_three()
+        self.source.done(Partition("one"), files)
+        assert not self.source.done(Partition("one"), files)
+
+    def check_the_input_stays_the_same_when_it_is_done(self) -> None:
+        """A source may put files away; the partition's fingerprint, its rows and the paths that name them stay."""
+        files = self._put_three()
+        before, rows = [file.fingerprint() for file in files], self.rows()
+        self.source.done(Partition("one"), files)
+        assert [file.fingerprint() for file in self.files()] == before
+        assert_frame_equal(self.rows(), rows, check_exact=True)
+
+    def check_done_leaves_what_has_come_since(self) -> None:
+        """A file that is not the published one any more stays where it is, and is the partition's input."""
+        path = self.put(tiny_frame(3))
+        files = self.files()
+        self._replace(path, tiny_frame(4, 50))
+        self.source.done(Partition("one"), files)
+        assert path.exists()
+        assert_frame_equal(self.rows(), _wide(tiny_frame(4, 50)), check_exact=True)
 
     # -- few rows
 
