@@ -18,6 +18,7 @@ def fit(trips: pl.DataFrame) -> Any:
 def job(
     *,
     data_input: Annotated[Path, sl.Setting("DATA_INPUT_DIR")] = Path("data/input"),
+    data_processed: Annotated[Path, sl.Setting("DATA_PROCESSED_DIR")] = Path("data/processed"),
     data_output: Annotated[Path, sl.Setting("DATA_OUTPUT_DIR")] = Path("data/output"),
     model: Annotated[str | Path, sl.Setting("MODEL_PATH")] = Path("models/lin_reg"),
     num_trips: Annotated[int, sl.Setting("NUM_TRIPS_PER_BATCH")] = 5_000,
@@ -28,25 +29,25 @@ def job(
     columns: Literal["predictions", "input"] = "predictions",
 ) -> sl.Job:
     """Durations of simulated New York taxi trips, every two hours: a file of trips in, a file of predictions out."""
-    pu, do, miles, batch = "PULocationID", "DOLocationID", "trip_distance", "batch_timestamp"
-    fields = [sl.Field("trip_id", pl.String), sl.Field(batch, pl.Datetime("us"))]
+    batch, pu, do, miles = "taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", "PULocationID", "DOLocationID", "trip_distance"
+    fields = [sl.Field("trip_id", pl.String), sl.Field("batch_timestamp", pl.Datetime("us"))]
     fields += [sl.Field(name, pl.Int64, low=low_id, high=high_id) for name in (pu, do)]
     fields += [sl.Field(miles, pl.Float64, low=low_miles, high=high_miles)]
     fields += [sl.Field("pickup_datetime", pl.Datetime("us"))]
     as_read = {field.name: sl.passthrough(field.name, field.dtype) for field in fields}
     predicted = [sl.prediction("predicted_duration"), sl.scored_at("prediction_timestamp")]
     ends = [sl.passthrough(f"{end}_location", pl.Int64, of) for end, of in (("pickup", pu), ("dropoff", do))]
-    brief = [as_read["trip_id"], *predicted, *ends, as_read[miles], as_read[batch]]
+    brief = [as_read["trip_id"], *predicted, *ends, as_read[miles], as_read["batch_timestamp"]]
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files("taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", under=data_input),
+        source=sl.Files(batch, under=data_input, processed=data_processed / "processed_{slug}_{name}"),
         contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
         features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
         target="duration",
         fit=fit,
-        training=sl.Files("taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", under="data/training"),
+        training=sl.Files(batch, under="data/training"),
         model=model,
         trust=["models"],
         output=brief if columns == "predictions" else [*as_read.values(), *predicted],
