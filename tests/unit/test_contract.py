@@ -674,7 +674,7 @@ def test_a_set_of_values_has_the_same_declaration_in_every_process():
         POSITIVE,
         within_partition("x", warn=True),
     ],
-    ids=repr,
+    ids=["instant", "enum", "decimal", "rule", "within partition"],
 )
 def test_parts_travel_to_workers(part):
     assert pickle.loads(pickle.dumps(part)).declaration() == part.declaration()
