@@ -41,7 +41,7 @@ def job(
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files(batch, under=data_input, processed=data_processed / "processed_{slug}_{name}"),
+        source=sl.Files(batch, under=data_input, processed=data_processed / "processed_{slug}_{name}", settle=0.2),
         contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
         features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
