@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
@@ -166,6 +166,63 @@ class Sink(Protocol):
 
     def current(self, path: str) -> Provenance | None:
         """What the published content at this rendered path says of itself; None when there is none."""
+        ...
+
+
+class Format(Protocol):
+    """How rows become a published file, part by part.
+
+    Guarantees: the joined file has the rows of all parts in their order, each value as it was. Not guaranteed: that the
+    file can say who made it; what ``join`` returns tells. Formats travel to workers, so they pickle.
+    """
+
+    def write(self, frame: pl.DataFrame, handle: BinaryIO) -> None:
+        """Writes one part.
+
+        Raises:
+            LossyCast: the format cannot hold a value.
+        """
+        ...
+
+    def join(self, parts: Sequence[Path], target: BinaryIO, provenance: Provenance) -> Any:
+        """Writes the parts as one file, with what the file can say of itself; memory does not grow with them.
+
+        Returns:
+            ``rows`` as they are counted in what was written, ``bytes``, ``sha256``, and ``form``: None when the
+            provenance lies in the file, else what has to be kept beside it.
+
+        Raises:
+            ValueError: a part is damaged, or has other columns.
+        """
+        ...
+
+
+class Content(Protocol):
+    """An open published file, whatever its format. Not guaranteed: that bytes which are merely wrong are noticed."""
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """What the file says of itself, also when it is damaged; None when it says nothing."""
+        ...
+
+    def schema(self) -> pl.Schema:
+        """The published columns and their declared types."""
+        ...
+
+    def frame(self) -> pl.DataFrame:
+        """All rows, in the declared types.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        ...
+
+    def batches(self, where: pl.Expr | None = None) -> Iterator[pl.DataFrame]:
+        """The rows for which ``where`` holds, some at a time, in order. The file has to be intact."""
+        ...
+
+    def may_be(self, size: int) -> bool:
+        """Whether a file that says nothing may be the published one of ``size`` bytes, cut short or changed."""
         ...
 
 

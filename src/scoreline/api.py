@@ -19,7 +19,8 @@ from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.parquet import frame_in, provenance_in, write_table
+from scoreline.formats.parquet import write_table
+from scoreline.formats.published import opened
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
@@ -263,12 +264,12 @@ def read(
             hint=again if target == str(path) else elsewhere,
         )
     with local.open_input(path) as handle:
-        there = provenance_in(handle)
+        content = opened(path, handle)
+        there = content.provenance
         if there is None or (there.job, there.partition) != (loaded.job.key, chosen.slug):
             raise InputMissing(f"{path} does not hold the predictions of {loaded.job.key} {chosen}", hint=again)
-        handle.seek(0)
         try:
-            return frame_in(handle)
+            return content.frame()
         except ValueError as error:
             raise FilesDamaged(
                 f"{path} is damaged: {error}",
@@ -444,7 +445,7 @@ def explain(
 
 
 def _outputs(loaded: Loaded) -> Outputs:
-    return Outputs(partial(published_path, loaded), provenance_in)
+    return Outputs(partial(published_path, loaded), opened)
 
 
 def _recorded(loaded: Loaded) -> Ledger:

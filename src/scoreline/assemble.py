@@ -14,6 +14,7 @@ from scoreline.abc import Engine, Ledger, ModelVersion, Observer, Registry, Sink
 from scoreline.assembly import Assembly, Limits
 from scoreline.catalog import (
     ENGINES,
+    FORMATS,
     LEDGERS,
     MODEL_STORES,
     MODEL_WRITERS,
@@ -197,7 +198,8 @@ def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
 
 
 def _sink(loaded: Loaded, files: Files, *, replace_foreign: bool) -> Sink:
-    made: Sink = find(SINKS, files.format)(_folder(loaded, files), files.template, replace_foreign)
+    written = find(FORMATS, files.format).of(files)
+    made: Sink = find(SINKS, "files")(_folder(loaded, files), files.template, replace_foreign, written)
     return made
 
 

@@ -1,7 +1,7 @@
 """Audit: published files as they are now, against what the ledger recorded when they were made.
 
 Files are hashed as streams, and what a file says of itself is read through the same open handle, so that a publication
-at the same time changes nothing. It must not know adapters: it gets an assembly, and opens files that Polars reads.
+at the same time changes nothing. It must not know adapters: it gets an assembly, and what opens files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from scoreline import durable
-from scoreline.abc import Ledger
+from scoreline.abc import Content, Ledger
 from scoreline.assembly import Assembly
 from scoreline.errors import PredictionMissing, ScorelineError
 from scoreline.partition import Partition
@@ -31,8 +31,6 @@ from scoreline.record import PUBLISHED, Prepared, RunRecord
 OK, FLIPPED, MISSING, ANOTHER_RUN, FOREIGN = "ok", "flipped", "missing", "another run", "foreign"
 OUTPUT, QUARANTINE, MODEL = "output", "quarantine", "model"
 _HISTORY = 1_000_000
-_BATCH_ROWS = 262_144
-_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,11 @@ class Outputs:
 
     Attributes:
         place: where a sink of the job keeps, now, what a run published.
-        provenance: what an open file says of itself, also of a damaged one; None when it says nothing.
+        opened: what lies in an open file, by its path.
     """
 
     place: Callable[[RunRecord, int], Path]
-    provenance: Callable[[BufferedReader], Provenance | None]
+    opened: Callable[[Path, BufferedReader], Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +213,10 @@ def _output(assembly: Assembly, record: RunRecord, made: Prepared, outputs: Outp
     path = path_of(record, made, outputs)
     try:
         with path.open("rb") as handle:
-            there = outputs.provenance(handle)
-            record, made = now_published(assembly.ledger, record, made, there)
+            there = outputs.opened(path, handle)
+            record, made = now_published(assembly.ledger, record, made, there.provenance)
             state, detail = _judged(assembly.ledger, handle, made, record, there)
-            digest = content_digest(handle, there) if content and state == OK and there else None
+            digest = content_digest(there) if content and state == OK and there.provenance else None
     except (FileNotFoundError, NotADirectoryError):
         state, detail, digest = MISSING, "is not there", None
     except IsADirectoryError:
@@ -240,14 +238,15 @@ def now_published(
 
 
 def _judged(
-    ledger: Ledger, handle: BufferedReader, made: Prepared, record: RunRecord, there: Provenance | None
+    ledger: Ledger, handle: BufferedReader, made: Prepared, record: RunRecord, content: Content
 ) -> tuple[str, str]:
-    size = os.fstat(handle.fileno()).st_size
+    size, there = os.fstat(handle.fileno()).st_size, content.provenance
     if is_intact(handle, made):
         return OK, f"{made.rows:,} rows, run {record.run_id}"
     changed = f"{size:,} bytes where {made.size:,} were written" if size != made.size else "its bytes were changed"
     if there is None:
-        return (FLIPPED, f"{changed}, and its footer is damaged") if _is_torn(handle, made) else (FOREIGN, "no run's")
+        is_its = content.may_be(made.size)
+        return (FLIPPED, f"{changed}, and it cannot be recognised") if is_its else (FOREIGN, "no run's")
     if there.run_id == record.run_id:
         return FLIPPED, changed
     known = ledger.runs(run_id=there.run_id, limit=1)
@@ -269,26 +268,14 @@ def is_intact(handle: BufferedReader, made: Prepared) -> bool:
     return hashlib.file_digest(handle, "sha256").hexdigest() == made.sha256
 
 
-def _is_torn(handle: BufferedReader, made: Prepared) -> bool:
-    """Whether a file without provenance may be the published one, cut short or changed in its footer."""
-    size = os.fstat(handle.fileno()).st_size
-    if size >= made.size:
-        return size == made.size
-    handle.seek(0)
-    begins = _MAGIC.startswith(handle.read(len(_MAGIC)))
-    handle.seek(max(size - len(_MAGIC), 0))
-    return begins and (size <= len(_MAGIC) or handle.read() != _MAGIC)
-
-
-def content_digest(handle: BufferedReader, provenance: Provenance) -> str:
-    """The digest `rowsum-v1` of an open published file without its volatile columns, a batch of rows at a time."""
+def content_digest(content: Content) -> str:
+    """The digest `rowsum-v1` of a published file without its volatile columns, a batch of rows at a time."""
     from scoreline.rowsum import RowSum  # it brings NumPy, which a run does without
 
-    handle.seek(0)
-    rows = pl.scan_parquet(handle).drop(provenance.volatile_columns())
-    total = RowSum.of(rows.head(0).collect(), 0)
-    for batch in rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
-        total += RowSum.of(batch, total.rows)
+    volatile = content.provenance.volatile_columns() if content.provenance else []
+    total = RowSum.of(pl.DataFrame(schema=content.schema()).drop(volatile), 0)
+    for batch in content.batches():
+        total += RowSum.of(batch.drop(volatile), total.rows)
     return total.digest()
 
 

@@ -16,7 +16,13 @@ SOURCES = {
     "given": "scoreline.sources.given:GivenFile",
     "inbox": "scoreline.sources.inbox:InboxSource",
 }
-SINKS = {"parquet": "scoreline.sinks.parquet:ParquetSink"}
+SINKS = {"files": "scoreline.sinks.files:FileSink"}
+FORMATS = {
+    "parquet": "scoreline.formats.parquet:ParquetOutput",
+    "csv": "scoreline.formats.csv_output:CsvOutput",
+    "jsonl": "scoreline.formats.jsonl_output:JsonlOutput",
+}
+"""How a sink writes files."""
 ENGINES = {
     "local": "scoreline.engines.local:LocalEngine",
     "threads": "scoreline.engines.threads:ThreadEngine",

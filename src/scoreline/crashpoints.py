@@ -19,6 +19,7 @@ POINTS = (
     "prepare.refused",
     "prepare.recorded",
     "publish.locked",
+    "publish.announced",
     "publish.renamed",
     "publish.synced",
     "publish.cleaned",

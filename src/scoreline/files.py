@@ -30,9 +30,9 @@ class Csv:
         header: whether the first record holds the columns' names.
         columns: the names of all columns in order, for files without a header.
         encoding: of the text, by Python's name for it; a byte-order mark is recognised in any case.
-        nulls: unquoted texts that stand for a missing value.
+        nulls: unquoted texts that stand for a missing value; sinks write the first one.
         escape_formulas: for sinks: whether texts that a spreadsheet would execute (those that begin with ``= + - @``,
-            a tab or a carriage return) are written with an apostrophe before them.
+            a tab or a carriage return) are written with an apostrophe before them. `read` takes it off again.
 
     Raises:
         UsageError: a separator that is no single character, or a file with neither header nor columns.

@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from scoreline.contract import Field, Part, Rule, columns_of
 from scoreline.errors import JobError, UsageError
 from scoreline.features import Feature
 from scoreline.files import Files
 from scoreline.filters import Filter
 from scoreline.gates import Gates
-from scoreline.output import GIVEN, PREDICTION, PREFIX, Column
+from scoreline.output import GIVEN, MODEL_VERSION, PREDICTION, PREFIX, RUN_ID, Column
 from scoreline.partition import SLUG, Grid, Partition
 from scoreline.template import TIME_FIELDS, Template
+from scoreline.writable import unusable
 
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
 
@@ -355,6 +358,24 @@ def _path_values(job: Job) -> dict[str, str]:
     return job.path_values | dict.fromkeys(("model_version", "model_digest"), "0")
 
 
+def _check_texts(job: Job) -> Iterator[str]:
+    """What a file without types or metadata has to have, and cannot hold."""
+    texts = [files for files in job.sink_files if files.format != "parquet"]
+    names = ", ".join(repr(files.path) for files in texts)
+    given = [pl.col(MODEL_VERSION), pl.col(RUN_ID)]
+    if texts and not any(column.expr.meta.eq(one) for column in job.output for one in given):
+        yield (
+            f"the sink {names} has no place for what made it, so its rows have to say it; "
+            "add model_version('model_version') or run_id('run_id') to output"
+        )
+    for column in job.output if texts else ():
+        if isinstance(column.dtype, pl.Binary | pl.Duration | pl.Null):
+            yield f"the sink {names} cannot hold {column.name!r}, which is {column.dtype}; make it a number or a text"
+    for files in texts:
+        if files.format == "csv":
+            yield from unusable(files, [column.name for column in job.output])
+
+
 def _check_sinks_apart(job: Job) -> Iterator[str]:
     places = [(str(files.under), files.path) for files in job.sink_files]
     if len(set(places)) < len(places):
@@ -392,5 +413,6 @@ _CHECKS = (
     _check_parts_present,
     _check_paths,
     _check_slots,
+    _check_texts,
     _check_sinks_apart,
 )

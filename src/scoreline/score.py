@@ -26,6 +26,7 @@ from scoreline.rejects import ROW, Rejects
 from scoreline.report import Counts
 from scoreline.splits import Split
 from scoreline.suspects import refused
+from scoreline.writable import unwritable
 
 _FEATURE = "scoreline.feature."
 
@@ -195,8 +196,9 @@ def _predicted(
 
 
 def shape_rows(job: Job, frame: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
-    """The declared output columns of rows with their numbers; a row whose value does not fit its type is rejected."""
+    """The declared output columns of rows with their numbers; a row with a value that does not fit is rejected."""
     shaped, broken = shape(frame, job.output)
+    broken |= unwritable(shaped, job.sink_files)
     if not broken:
         return shaped
     left = rejects.take(frame.select(ROW), broken)

@@ -79,13 +79,14 @@ def _case(assembly: Assembly, outputs: Outputs, key: str, records: Sequence[RunR
     path = path_of(record, output, outputs)
     try:
         with path.open("rb") as handle:
-            record, output = now_published(assembly.ledger, record, output, outputs.provenance(handle))
+            content = outputs.opened(path, handle)
+            record, output = now_published(assembly.ledger, record, output, content.provenance)
             if not is_intact(handle, output):
                 raise _damaged(assembly, record, f"{path} does not hold what run {record.run_id} has published")
-            handle.seek(0)
-            published = pl.scan_parquet(handle)
-            column = column if column in published.collect_schema() else None
-            rows = published.filter(pl.col(column).cast(pl.String) == key).collect() if column else None
+            schema = content.schema()
+            column = column if column in schema else None
+            found = content.batches(pl.col(column).cast(pl.String) == key) if column else ()
+            rows = pl.concat([pl.DataFrame(schema=schema), *found]) if column else None
     except OSError as error:
         what = f"{path} cannot be opened ({error.strerror}), though run {record.run_id} has published it"
         raise _damaged(assembly, record, what) from error

@@ -118,6 +118,7 @@ def work_key(assembly: Assembly, record: RunRecord) -> str:
         "version": facts["model"]["version"],
         "input": facts["files"],
         "paths": facts["paths"],
+        "written": [files.declaration() for files in assembly.job.sink_files],
         "made_by": [version("scoreline"), version("polars"), UNIT_ROWS],
         "run": record.run_id if volatile else None,
     }

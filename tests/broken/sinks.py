@@ -14,12 +14,12 @@ from tests.broken.gate import Gate
 from scoreline import durable
 from scoreline.errors import StagingLost
 from scoreline.report import Receipt
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.testing.sinks import no_fence
 from scoreline.testing.suite import THREADS
 
 
-class WritesInPlace(ParquetSink):
+class WritesInPlace(FileSink):
     found_by = "an_open_reader_keeps_its_content"
 
     def commit(self, prepared, token, fence):
@@ -31,7 +31,7 @@ class WritesInPlace(ParquetSink):
             super().commit(prepared, token, fence)
 
 
-class RemovesTheOldContentFirst(ParquetSink):
+class RemovesTheOldContentFirst(FileSink):
     found_by = "a_death_at_any_file_call_leaves_old_or_new"
 
     def commit(self, prepared, token, fence):
@@ -43,7 +43,7 @@ class RemovesTheOldContentFirst(ParquetSink):
             super().commit(prepared, token, fence)
 
 
-class ChecksNoToken(ParquetSink):
+class ChecksNoToken(FileSink):
     found_by = "an_older_token_cannot_replace_a_newer_one"
 
     def _require_replaceable(self, target, staged, token):
@@ -51,14 +51,14 @@ class ChecksNoToken(ParquetSink):
         super()._require_replaceable(target, staged, 1_000_000)
 
 
-class ReplacesWhatIsNotItsOwn(ParquetSink):
+class ReplacesWhatIsNotItsOwn(FileSink):
     found_by = "content_of_others_is_not_replaced"
 
     def commit(self, prepared, token, fence):
         ReplacesForeignFiles(self.folder, self.template).commit(prepared, token, fence)
 
 
-class ChecksTheTokenBeforeItHasTheLock(ParquetSink):
+class ChecksTheTokenBeforeItHasTheLock(FileSink):
     found_by = "racing_commits_end_with_the_newest"
     gate = Gate()
 
@@ -70,7 +70,7 @@ class ChecksTheTokenBeforeItHasTheLock(ParquetSink):
         ChecksNoToken(self.folder, self.template).commit(prepared, token, fence)
 
 
-class PublishesWhatItWrites(ParquetSink):
+class PublishesWhatItWrites(FileSink):
     found_by = "nothing_is_visible_before_commit"
 
     def write(self, staging, key, frame):
@@ -79,7 +79,7 @@ class PublishesWhatItWrites(ParquetSink):
         return receipt
 
 
-class PublishesWhatItPrepares(ParquetSink):
+class PublishesWhatItPrepares(FileSink):
     found_by = "nothing_is_visible_before_commit"
 
     def prepare(self, staging, receipts, provenance):
@@ -92,21 +92,21 @@ class ReplacesWhatItPrepares(PublishesWhatItPrepares):
     found_by = "old_content_stays_until_commit"
 
 
-class DropsRowsWithANull(ParquetSink):
+class DropsRowsWithANull(FileSink):
     found_by = "rows_with_nulls_are_kept"
 
     def write(self, staging, key, frame):
         return super().write(staging, key, frame.drop_nulls())
 
 
-class DropsRowsOfNulls(ParquetSink):
+class DropsRowsOfNulls(FileSink):
     found_by = "rows_with_nulls_are_kept"
 
     def write(self, staging, key, frame):
         return super().write(staging, key, frame.filter(~pl.all_horizontal(pl.all().is_null())))
 
 
-class DropsARowWithANullAndHidesIt(ParquetSink):
+class DropsARowWithANullAndHidesIt(FileSink):
     """The receipt still promises all rows."""
 
     found_by = "rows_with_nulls_are_kept"
@@ -116,28 +116,28 @@ class DropsARowWithANullAndHidesIt(ParquetSink):
         return Receipt(receipt.sink, receipt.path, frame.height, receipt.size, receipt.sha256)
 
 
-class MakesNullsOfNaN(ParquetSink):
+class MakesNullsOfNaN(FileSink):
     found_by = "values_arrive_unchanged"
 
     def write(self, staging, key, frame):
         return super().write(staging, key, frame.fill_nan(None))
 
 
-class RoundsInstants(ParquetSink):
+class RoundsInstants(FileSink):
     found_by = "values_arrive_unchanged"
 
     def write(self, staging, key, frame):
         return super().write(staging, key, frame.with_columns(pl.col(pl.Datetime).dt.truncate("1s")))
 
 
-class SortsParts(ParquetSink):
+class SortsParts(FileSink):
     found_by = "commit_shows_all_rows_in_order_of_receipts"
 
     def prepare(self, staging, receipts, provenance):
         return super().prepare(staging, sorted(receipts, key=lambda receipt: receipt.path), provenance)
 
 
-class KeepsOldRows(ParquetSink):
+class KeepsOldRows(FileSink):
     found_by = "new_content_replaces_all_of_the_old"
 
     def prepare(self, staging, receipts, provenance):
@@ -149,7 +149,7 @@ class KeepsOldRows(ParquetSink):
         return super().prepare(staging, receipts, provenance)
 
 
-class SwallowsEmptyContent(ParquetSink):
+class SwallowsEmptyContent(FileSink):
     found_by = "empty_content_has_its_columns"
 
     def commit(self, prepared, token, fence):
@@ -157,7 +157,7 @@ class SwallowsEmptyContent(ParquetSink):
             super().commit(prepared, token, fence)
 
 
-class PublishesATruncatedFile(ParquetSink):
+class PublishesATruncatedFile(FileSink):
     found_by = "a_truncated_staged_file_is_not_published"
 
     def commit(self, prepared, token, fence):
@@ -169,7 +169,7 @@ class PublishesATruncatedFile(ParquetSink):
         super().commit(prepared, token, fence)
 
 
-class SynchronisesNoFile(ParquetSink):
+class SynchronisesNoFile(FileSink):
     found_by = "the_file_is_synced_before_it_is_renamed"
 
     def prepare(self, staging, receipts, provenance):
@@ -186,7 +186,7 @@ class SynchronisesTheFileTooLate(SynchronisesNoFile):
             durable.sync_file(handle)
 
 
-class SynchronisesNoStagedName(ParquetSink):
+class SynchronisesNoStagedName(FileSink):
     found_by = "prepared_content_is_on_stable_storage"
 
     def prepare(self, staging, receipts, provenance):
@@ -194,7 +194,7 @@ class SynchronisesNoStagedName(ParquetSink):
             return super().prepare(staging, receipts, provenance)
 
 
-class SynchronisesNoFolder(ParquetSink):
+class SynchronisesNoFolder(FileSink):
     found_by = "the_folder_is_synced_after_the_rename"
 
     def commit(self, prepared, token, fence):
@@ -202,7 +202,7 @@ class SynchronisesNoFolder(ParquetSink):
             super().commit(prepared, token, fence)
 
 
-class SynchronisesTheFolderOnce(ParquetSink):
+class SynchronisesTheFolderOnce(FileSink):
     found_by = "a_repeated_commit_syncs_the_folder"
 
     def commit(self, prepared, token, fence):
@@ -212,7 +212,7 @@ class SynchronisesTheFolderOnce(ParquetSink):
             super().commit(prepared, token, fence)
 
 
-class CallsNoFence(ParquetSink):
+class CallsNoFence(FileSink):
     found_by = "a_refusing_fence_leaves_the_old_content"
 
     def commit(self, prepared, token, fence):
@@ -220,7 +220,7 @@ class CallsNoFence(ParquetSink):
         super().commit(prepared, token, no_fence)
 
 
-class CallsTheFenceTooLate(ParquetSink):
+class CallsTheFenceTooLate(FileSink):
     found_by = "a_refusing_fence_publishes_nothing"
 
     def commit(self, prepared, token, fence):
@@ -228,7 +228,7 @@ class CallsTheFenceTooLate(ParquetSink):
         fence()
 
 
-class CallsTheFenceBeforeItHasTheLock(ParquetSink):
+class CallsTheFenceBeforeItHasTheLock(FileSink):
     found_by = "nobody_else_publishes_during_the_fence"
 
     def commit(self, prepared, token, fence):
@@ -236,7 +236,7 @@ class CallsTheFenceBeforeItHasTheLock(ParquetSink):
         super().commit(prepared, token, no_fence)
 
 
-class TakesSilenceForConsent(ParquetSink):
+class TakesSilenceForConsent(FileSink):
     """Goes on when the ledger does not answer."""
 
     found_by = "a_fence_that_cannot_tell_publishes_nothing"
@@ -252,7 +252,7 @@ class TakesSilenceForConsent(ParquetSink):
         super().commit(prepared, token, lenient)
 
 
-class CommitsOnce(ParquetSink):
+class CommitsOnce(FileSink):
     found_by = "commit_may_be_repeated"
 
     def commit(self, prepared, token, fence):
@@ -265,7 +265,7 @@ class CommitsWhileItsStagingIsThere(CommitsOnce):
     found_by = "commit_may_be_repeated_after_abort"
 
 
-class ForgetsOldStagingOnAbort(ParquetSink):
+class ForgetsOldStagingOnAbort(FileSink):
     found_by = "abort_removes_every_attempt"
 
     def abort(self, slot, keep=()):
@@ -274,21 +274,21 @@ class ForgetsOldStagingOnAbort(ParquetSink):
             durable.remove_tree(works[-1])
 
 
-class AbortsOtherPartitions(ParquetSink):
+class AbortsOtherPartitions(FileSink):
     found_by = "abort_leaves_others_alone"
 
     def abort(self, slot, keep=()):
         durable.remove_tree(self._staging(slot).parent)
 
 
-class KeepsNothing(ParquetSink):
+class KeepsNothing(FileSink):
     found_by = "what_abort_keeps_can_be_committed"
 
     def abort(self, slot, keep=()):
         super().abort(slot)
 
 
-class KeepsAnEmptyFile(ParquetSink):
+class KeepsAnEmptyFile(FileSink):
     found_by = "what_abort_keeps_can_be_committed"
 
     def abort(self, slot, keep=()):
@@ -297,7 +297,7 @@ class KeepsAnEmptyFile(ParquetSink):
             os.truncate(path, 0)
 
 
-class KeepsAllOfAWork(ParquetSink):
+class KeepsAllOfAWork(FileSink):
     """The parts, too, which are as large as what is kept."""
 
     found_by = "abort_keeps_nothing_but_what_it_is_told"
@@ -307,7 +307,7 @@ class KeepsAllOfAWork(ParquetSink):
         super().abort(slot, [str(path) for folder in folders for path in folder.iterdir()])
 
 
-class KeepsEverythingWhereItKeepsSomething(ParquetSink):
+class KeepsEverythingWhereItKeepsSomething(FileSink):
     found_by = "abort_keeps_nothing_but_what_it_is_told"
 
     def abort(self, slot, keep=()):
@@ -315,14 +315,14 @@ class KeepsEverythingWhereItKeepsSomething(ParquetSink):
             super().abort(slot)
 
 
-class KeepsTheFirstOnly(ParquetSink):
+class KeepsTheFirstOnly(FileSink):
     found_by = "abort_keeps_several"
 
     def abort(self, slot, keep=()):
         super().abort(slot, keep[:1])
 
 
-class ForgetsKeptContentOnBegin(ParquetSink):
+class ForgetsKeptContentOnBegin(FileSink):
     found_by = "kept_content_outlives_other_runs"
 
     def begin(self, slot, sink, work):
@@ -331,14 +331,14 @@ class ForgetsKeptContentOnBegin(ParquetSink):
         return super().begin(slot, sink, work)
 
 
-class KeepsForEver(ParquetSink):
+class KeepsForEver(FileSink):
     found_by = "what_was_kept_goes_with_the_next_abort"
 
     def abort(self, slot, keep=()):
         super().abort(slot, [str(path) for path in self._staging(slot).rglob("*-joined-*")])
 
 
-class InsistsOnWhatItKeeps(ParquetSink):
+class InsistsOnWhatItKeeps(FileSink):
     found_by = "abort_may_be_told_to_keep_what_is_not_there"
 
     def abort(self, slot, keep=()):
@@ -347,7 +347,7 @@ class InsistsOnWhatItKeeps(ParquetSink):
         super().abort(slot, keep)
 
 
-class LeavesPartsBesideWhatItKeeps(ParquetSink):
+class LeavesPartsBesideWhatItKeeps(FileSink):
     found_by = "only_kept_files_are_left_after_abort"
 
     def abort(self, slot, keep=()):
@@ -357,7 +357,7 @@ class LeavesPartsBesideWhatItKeeps(ParquetSink):
         super().abort(slot, keep)
 
 
-class ForgetsPartsOnBegin(ParquetSink):
+class ForgetsPartsOnBegin(FileSink):
     found_by = "parts_survive_a_second_begin"
 
     def begin(self, slot, sink, work):
@@ -365,7 +365,7 @@ class ForgetsPartsOnBegin(ParquetSink):
         return super().begin(slot, sink, work)
 
 
-class MixesWorks(ParquetSink):
+class MixesWorks(FileSink):
     found_by = "works_do_not_mix"
 
     def begin(self, slot, sink, work):
@@ -373,7 +373,7 @@ class MixesWorks(ParquetSink):
         return super().begin(slot, sink, "work")
 
 
-class MixesSinks(ParquetSink):
+class MixesSinks(FileSink):
     found_by = "sinks_of_one_job_do_not_mix"
 
     def begin(self, slot, sink, work):
@@ -381,14 +381,14 @@ class MixesSinks(ParquetSink):
         return super().begin(slot, 0, work)
 
 
-class JoinsWhatIsLeft(ParquetSink):
+class JoinsWhatIsLeft(FileSink):
     found_by = "a_lost_part_is_noticed"
 
     def prepare(self, staging, receipts, provenance):
         return super().prepare(staging, [one for one in receipts if Path(one.path).exists()], provenance)
 
 
-class StagesInTheOutputFolder(ParquetSink):
+class StagesInTheOutputFolder(FileSink):
     found_by = "only_published_files_stand_in_the_folder"
 
     @property
@@ -396,7 +396,7 @@ class StagesInTheOutputFolder(ParquetSink):
         return self.folder / ".scoreline"
 
 
-class LeavesStaging(ParquetSink):
+class LeavesStaging(FileSink):
     found_by = "nothing_is_left_after_abort"
 
     def abort(self, slot, keep=()):
@@ -404,21 +404,21 @@ class LeavesStaging(ParquetSink):
             path.rename(path.with_suffix(".old"))
 
 
-class TellsAnotherToken(ParquetSink):
+class TellsAnotherToken(FileSink):
     found_by = "current_tells_the_provenance"
 
     def prepare(self, staging, receipts, provenance):
         return super().prepare(staging, receipts, replace(provenance, token=provenance.token % 10))
 
 
-class ReplacesForeignFiles(ParquetSink):
+class ReplacesForeignFiles(FileSink):
     found_by = "a_foreign_file_is_not_replaced"
 
     def _require_replaceable(self, target, staged, token):
-        ParquetSink(self.folder, self.template, replace_foreign=True)._require_replaceable(target, staged, token)
+        FileSink(self.folder, self.template, replace_foreign=True)._require_replaceable(target, staged, token)
 
 
-class StaysAtHome(ParquetSink):
+class StaysAtHome(FileSink):
     """Cannot be sent to a worker."""
 
     found_by = "a_sink_travels"

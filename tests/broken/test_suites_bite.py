@@ -5,14 +5,15 @@ import pickle
 
 import polars as pl
 import pytest
-from tests.broken import engines, ledgers, sinks, sources
+from tests.broken import engines, ledgers, sinks, sources, text_sinks
 from tests.contracts import ledger_processes
 
 from scoreline.engines.processes import ProcessEngine
 from scoreline.errors import ScorelineError
+from scoreline.formats.published import opened
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.partition import Grid
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.sources.parquet import ParquetSource
 from scoreline.template import Template
 from scoreline.testing.engines import ProcessEngineSuite
@@ -38,6 +39,20 @@ def _sink_suite(kind, folder):
     )
 
 
+def _text_sink_suite(kind, folder):
+    def read(path):
+        try:
+            with (folder / "output" / path).open("rb") as handle:
+                return opened(folder / "output" / path, handle).frame()
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise AssertionError(str(error)) from error
+
+    make = functools.partial(kind, folder / "output", Template("{slug}.csv"))
+    return FileSinkSuite(make, read, folder / "output", lambda name: "provenance/" in name or "label.part" in name)
+
+
 def _source_suite(kind, folder):
     return ParquetSourceSuite(lambda place: kind(place, Template("{slug}/*.parquet"), Grid("named")), folder)
 
@@ -48,7 +63,8 @@ def _engine_suite(kind, folder):
 
 _KINDS = [
     (_ledger_suite, SqliteLedger, ledgers.FAULTS),
-    (_sink_suite, ParquetSink, sinks.FAULTS),
+    (_sink_suite, FileSink, sinks.FAULTS),
+    (_text_sink_suite, text_sinks.CsvSink, text_sinks.FAULTS),
     (_source_suite, ParquetSource, sources.FAULTS),
     (_engine_suite, ProcessEngine, engines.FAULTS),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoreline import crashpoints
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.slot import Slot
 from scoreline.template import Template
 from scoreline.testing import crash
@@ -62,7 +62,7 @@ def test_a_frozen_clock_goes_on_when_it_is_told():
 
 @pytest.fixture
 def parquet(tmp_path):
-    return ParquetSink(tmp_path / "output", Template("{slug}.parquet"))
+    return FileSink(tmp_path / "output", Template("{slug}.parquet"))
 
 
 def test_a_dying_sink_works_until_its_call(parquet):

@@ -21,6 +21,7 @@ SUITES = {
     "test_sqlite_ledger": SharedLedgerSuite,
     "test_parquet_source": ParquetSourceSuite,
     "test_parquet_sink": FileSinkSuite,
+    "test_text_sink": FileSinkSuite,
 }
 
 

@@ -225,7 +225,7 @@ def test_the_content_digest_leaves_volatile_columns_out(tiny):
 
 
 def test_the_content_digest_of_many_batches_is_that_of_all_rows(published, monkeypatch):
-    monkeypatch.setattr("scoreline.audit._BATCH_ROWS", 7)
+    monkeypatch.setattr("scoreline.formats.published._BATCH_ROWS", 7)
     assert verified(published, content=True).content == RowSum.of(published.read(), 0).digest()
 
 

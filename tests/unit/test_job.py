@@ -11,6 +11,7 @@ import pytest
 from tests.unit.samples import job
 
 from scoreline import (
+    Csv,
     Field,
     Files,
     Filter,
@@ -22,6 +23,7 @@ from scoreline import (
     cross,
     duration,
     expression,
+    model_version,
     number,
     passthrough,
     prediction,
@@ -284,8 +286,27 @@ FINDINGS = {
     ),
     "a parameter called like a field": ({"identity": (("slug", "a"),)}, "'slug' has the name of a path field"),
     "a parameter called job": ({"identity": (("job", "a"),)}, "'job' has the name of a path field"),
+    "a text that does not say what made it": ({"sinks": Files("{slug}.csv", under="out")}, "add model_version("),
+    "json lines that do not say it": ({"sinks": Files("{slug}.jsonl.gz", under="out")}, "add model_version("),
+    "a duration in a text": (
+        {
+            "sinks": Files("{slug}.jsonl", under="out"),
+            "output": [prediction("p"), run_id(), passthrough("took", pl.Duration("us"))],
+        },
+        "cannot hold 'took'",
+    ),
+    "a separator that numbers hold": (
+        {"sinks": Files("{slug}.csv", under="out", csv=Csv(separator="."))},
+        "cannot be separated by '.'",
+    ),
     "a parameter that no path names": ({"identity": (("kind", "green"),)}, "the same for every kind"),
 }
+
+
+@pytest.mark.parametrize("column", [model_version("m"), run_id("r")], ids=["model_version", "run_id"])
+def test_a_text_that_says_what_made_it_is_sound(column):
+    sinks = [Files("{slug}.csv", under="out"), Files("{slug}.jsonl.gz", under="out")]
+    assert lint(job(sinks=sinks, output=[prediction("p"), column])) == []
 
 
 @pytest.mark.parametrize(("change", "finding"), FINDINGS.values(), ids=FINDINGS)

@@ -16,7 +16,7 @@ from scoreline.partition import Grid
 from scoreline.rejects import REASONS, ROW
 from scoreline.report import Counts
 from scoreline.score_split import ScoreSplit
-from scoreline.sinks.parquet import ParquetSink
+from scoreline.sinks.files import FileSink
 from scoreline.slot import Slot
 from scoreline.sources.parquet import ParquetSource
 from scoreline.splits import Split
@@ -36,7 +36,7 @@ def place(tmp_path):
     template, grid = Template("{slug}.parquet"), Grid("month")
     source = ParquetSource(tmp_path / "in", template, grid)
     (only,) = source.splits(source.fingerprint(grid.parse("2021-02")), 1)
-    sink = ParquetSink(tmp_path / "out", template)
+    sink = FileSink(tmp_path / "out", template)
     staging = sink.begin(Slot("trips", "2021-02", "2021-02.parquet"), 0, "work")
     declared = job(filters=[between("x", 2, 8)], output=IDS)
     task = ScoreSplit(

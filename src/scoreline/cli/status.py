@@ -171,7 +171,7 @@ def _unfinished(ledger: Ledger, run: RunRecord, trouble: Trouble) -> tuple[str, 
 
 
 def _published(run: RunRecord, again: str) -> tuple[str, str]:
-    from scoreline.formats.parquet import provenance_in
+    from scoreline.formats.published import provenance_in
 
     for made in run.prepared:
         there = provenance_in(Path(made.target))

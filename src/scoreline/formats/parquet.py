@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import polars as pl
 
-from scoreline.formats.parquet_join import read_footer_metadata
+from scoreline.files import Files
+from scoreline.formats.joined import JoinReceipt
+from scoreline.formats.parquet_join import join_parts, read_footer_metadata
 from scoreline.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetOutput:
+    """Implements `scoreline.abc.Format` for Parquet: parts are joined by copying their row groups."""
+
+    @classmethod
+    def of(cls, _files: Files) -> ParquetOutput:
+        """As a sink is declared."""
+        return cls()
+
+    def write(self, frame: pl.DataFrame, handle: BinaryIO) -> None:
+        """See `scoreline.abc.Format.write`."""
+        frame.write_parquet(handle, statistics=True)
+
+    def join(self, parts: Sequence[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
+        """See `scoreline.abc.Format.join`."""
+        return join_parts(parts, target, provenance.metadata())
 
 
 def provenance_in(source: Path | BinaryIO) -> Provenance | None:

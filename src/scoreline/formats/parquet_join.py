@@ -15,12 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TypeAlias
+from typing import BinaryIO, Final, NamedTuple
 
 from scoreline.formats import thrift_compact as thrift
+from scoreline.formats.joined import HashedOutput, JoinReceipt, named
 from scoreline.formats.thrift_compact import Encoded, Field, Struct
-
-Buffer: TypeAlias = bytes | memoryview
 
 MAGIC: Final = b"PAR1"
 ENCRYPTED_MAGIC: Final = b"PARE"
@@ -71,15 +70,6 @@ class _Column:
 
 
 @dataclass(frozen=True, slots=True)
-class JoinReceipt:
-    """What was written: rows and bytes of the file, and its SHA-256 in hexadecimal."""
-
-    rows: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Footer:
     """What a Parquet file says of itself: rows, key-value metadata, SHA-256 of the footer's bytes."""
 
@@ -110,17 +100,17 @@ def join_parts(parts: Sequence[Path], target: BinaryIO, metadata: Mapping[str, s
     """
     if not parts:
         raise ValueError("no parts to join: a Parquet file takes its schema from the first part")
-    output = _HashedOutput(target)
+    output = HashedOutput(target)
     output.write(MAGIC)
     joined = _JoinedFooter(str(parts[0]))
     for part in parts:
-        with part.open("rb") as handle, _named(part):
+        with part.open("rb") as handle, named(part):
             footer = _locate_footer(handle)
             joined.add(_parse(footer.data), shift=output.size - len(MAGIC), end=footer.start)
             output.copy(handle, len(MAGIC), footer.start)
     data = thrift.encode(joined.tree(metadata))
     output.write(data + len(data).to_bytes(4, "little") + MAGIC)
-    return JoinReceipt(joined.rows, output.size, output.hexdigest())
+    return JoinReceipt(joined.rows, output.size, output.sha256)
 
 
 def read_footer(source: Path | BinaryIO) -> Footer:
@@ -131,7 +121,7 @@ def read_footer(source: Path | BinaryIO) -> Footer:
     Raises:
         ValueError: if it is not a whole Parquet file, or its footer is encrypted.
     """
-    with _opened(source) as handle, _named(source):
+    with _opened(source) as handle, named(source):
         data = _locate_footer(handle).data
         tree = _parse(data)
         return Footer(tree.require(_File.ROWS, int), _texts(tree), hashlib.sha256(data).hexdigest())
@@ -156,36 +146,8 @@ def footer_digest(handle: BinaryIO) -> str:
     Raises:
         ValueError: if it is not a whole Parquet file.
     """
-    with _opened(handle), _named(handle):
+    with _opened(handle), named(handle):
         return hashlib.sha256(_locate_footer(handle).data).hexdigest()
-
-
-class _HashedOutput:
-    """Counts and hashes what it writes."""
-
-    def __init__(self, target: BinaryIO) -> None:
-        self._target = target
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: Buffer) -> None:
-        self._digest.update(data)
-        self.size += len(data)
-        left = memoryview(data)
-        while left:  # an unbuffered file may take less than it is given
-            left = left[self._target.write(left) :]
-
-    def copy(self, source: BinaryIO, start: int, end: int) -> None:
-        source.seek(start)
-        while start < end:
-            data = source.read(min(_CHUNK, end - start))
-            if not data:
-                raise ValueError(f"was cut off at byte {start} while it was copied")
-            self.write(data)
-            start += len(data)
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()
 
 
 class _JoinedFooter:
@@ -356,16 +318,6 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield source
     finally:
         source.seek(position)
-
-
-@contextmanager
-def _named(source: Path | BinaryIO) -> Iterator[None]:
-    """Put the name of the file before the message of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        name = source if isinstance(source, Path) else getattr(source, "name", "the open file")
-        raise ValueError(f"{name}: {error}") from error
 
 
 def _struct_list(members: Sequence[thrift.Value]) -> thrift.Sequence:

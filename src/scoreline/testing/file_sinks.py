@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -23,11 +24,16 @@ class FileSinkSuite(SinkSuite):
         make: as for `SinkSuite`; it has ``replace_foreign`` off, or no such thing.
         read: as for `SinkSuite`.
         folder: the folder that readers scan, where all slots' files lie, and nothing else.
+        is_label: tells by its path which file near the folder does nothing but say what a published or kept file is,
+            where the format has no room for that.
     """
 
-    def __init__(self, make: MakeSink, read: ReadRows, folder: Path) -> None:
+    def __init__(
+        self, make: MakeSink, read: ReadRows, folder: Path, is_label: Callable[[str], bool] = lambda _: False
+    ) -> None:
         super().__init__(make, read)
         self.folder = folder
+        self.is_label = is_label
 
     def check_only_published_files_stand_in_the_folder(self) -> None:
         """At no instant does the output folder hold any other file, hidden or not, nor a hint of one."""
@@ -55,11 +61,11 @@ class FileSinkSuite(SinkSuite):
 
     def check_nothing_is_left_after_abort(self) -> None:
         """After publication and ``abort``, no staged file is left anywhere near the folder."""
-        before = {name for name in file_names(self.folder.parent) if not name.endswith(".lock")}
+        before = self._near()
         prepared = self.publish([tiny_frame(3)], "run-1", 1)
         self.stage([tiny_frame(3)], "run-2", 2)
         self.sink.abort(self.slot())
-        after = {name for name in file_names(self.folder.parent) if not name.endswith(".lock")}
+        after = self._near()
         assert after - before == {Path(prepared.target).relative_to(self.folder.parent).as_posix()}
 
     def check_only_kept_files_are_left_after_abort(self) -> None:
@@ -69,7 +75,7 @@ class FileSinkSuite(SinkSuite):
         staged = Path(prepared.staged)
         content = staged.read_bytes()
         self.sink.abort(self.slot(), [prepared.staged])
-        left = {name for name in file_names(self.folder.parent) if not name.endswith(".lock")}
+        left = self._near()
         assert left == {os.path.relpath(staged, self.folder.parent)}
         assert staged.read_bytes() == content
 
@@ -166,6 +172,11 @@ class FileSinkSuite(SinkSuite):
             os.truncate(staged, length)
             refused(StagingLost, f"{length} bytes were published", self.sink.commit, prepared, 2, no_fence)
             self.require_rows(tiny_frame(3))
+
+    def _near(self) -> set[str]:
+        """Files in the folder and beside it, but for locks and labels, which stay."""
+        names = file_names(self.folder.parent)
+        return {name for name in names if not name.endswith(".lock") and not self.is_label(name)}
 
     def stage_and_commit(self, frame: pl.DataFrame, slug: str) -> None:
         """All of a run's calls but the ledger's."""

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from scoreline.formats import parquet_join
 from scoreline.formats import thrift_compact as thrift
+from scoreline.formats.joined import HashedOutput, JoinReceipt
 from scoreline.formats.parquet_join import (
-    JoinReceipt,
     footer_digest,
     join_parts,
     read_footer,
@@ -578,7 +578,7 @@ def test_a_part_cut_off_anywhere_is_refused(part, tmp_path):
 
 
 def test_a_part_that_shrinks_while_it_is_copied_is_noticed():
-    output = parquet_join._HashedOutput(io.BytesIO())
+    output = HashedOutput(io.BytesIO())
     with pytest.raises(ValueError, match="was cut off at byte 50 while it was copied"):
         output.copy(io.BytesIO(bytes(50)), 4, 60)
 

@@ -1,7 +1,8 @@
-"""Parquet in a local folder, layout ``file``: one ordered file per slot, replaced in one rename.
+"""Files in a local folder, layout ``file``: one ordered file per slot, of any format, replaced in one rename.
 
-Staging and locks lie in one dot-folder beside the output folder, on the same file system; staged files end in
-``.part``, so that no reader's pattern finds them. Parts are joined by copying their row groups.
+Staging, locks and labels lie in one dot-folder beside the output folder, on the same file system; staged files end in
+``.part``, so that no reader's pattern finds them. A format that has no room for the provenance gets a label, which is
+on stable storage before the rename: see `scoreline.formats.labels`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from scoreline import crashpoints, durable
-from scoreline.abc import Fence, Staging
+from scoreline.abc import Fence, Format, Staging
 from scoreline.errors import LeaseLost, OutputForeign, StagingLost, StorageUnfit
-from scoreline.formats.parquet import provenance_in
-from scoreline.formats.parquet_join import join_parts
+from scoreline.formats import labels
+from scoreline.formats.parquet import ParquetOutput
+from scoreline.formats.published import provenance_in
 from scoreline.provenance import Provenance
 from scoreline.record import Prepared
 from scoreline.report import Receipt
@@ -33,18 +35,20 @@ _NOT_OURS = "is no file that Scoreline published (or it is damaged)"
 
 
 @dataclass(frozen=True)
-class ParquetSink:
-    """Implements `scoreline.abc.Sink` for Parquet files in a local folder.
+class FileSink:
+    """Implements `scoreline.abc.Sink` for files in a local folder.
 
     Args:
         folder: where the template's paths begin; made when it is not there.
         template: path of a slot's file.
         replace_foreign: whether a file that no run published may be replaced.
+        format: how rows lie in a file.
     """
 
     folder: Path
     template: Template
     replace_foreign: bool = False
+    format: Format = field(default_factory=ParquetOutput)
 
     def begin(self, slot: Slot, sink: int, work: str) -> Staging:
         """See `scoreline.abc.Sink.begin`."""
@@ -68,7 +72,7 @@ class ParquetSink:
         path = Path(staging.folder) / f"{staging.sink}-{key}.part"
         try:
             with durable.written(path, durable=False) as handle:
-                frame.write_parquet(handle, statistics=True)
+                self.format.write(frame, handle)
             digest = durable.sha256_of(path)
         except FileNotFoundError as error:
             raise _staging_gone(path) from error
@@ -80,8 +84,10 @@ class ParquetSink:
         staged = Path(staging.folder) / f"{staging.sink}-joined-{provenance.token}.part"
         try:
             with durable.written(staged, durable=True) as handle:
-                joined = join_parts([Path(receipt.path) for receipt in receipts], handle, provenance.metadata())
+                joined = self.format.join([Path(receipt.path) for receipt in receipts], handle, provenance)
                 crashpoints.reach("prepare.joined")
+            if joined.form is not None:
+                labels.stick(staged, joined, provenance)
         except FileNotFoundError as error:
             raise _staging_gone(staged) from error
         except ValueError as error:
@@ -114,16 +120,20 @@ class ParquetSink:
             try:
                 _require_whole(staged, prepared, token)
                 self._require_replaceable(target, staged, token)
+                labels.announce(staged, target, _hidden_of(staged))
+                crashpoints.reach("publish.announced")
                 staged.replace(target)
             except FileNotFoundError as error:
                 raise _staging_gone(staged) from error
             crashpoints.reach("publish.renamed")
             durable.sync_folder(target.parent)
             crashpoints.reach("publish.synced")
+            labels.tidy(target)
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
-        durable.remove_tree(self._staging(slot), keep={Path(path) for path in keep})
+        kept = [Path(path) for path in keep]
+        durable.remove_tree(self._staging(slot), keep={*kept, *map(labels.beside, kept)})
 
     def current(self, path: str) -> Provenance | None:
         """See `scoreline.abc.Sink.current`."""
@@ -182,7 +192,11 @@ def _require_whole(staged: Path, prepared: Prepared, token: int) -> None:
 def _lock(staged: Path, target: Path) -> Path:
     # Derived from the staged file, so that whoever publishes it later takes the same lock.
     name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:24]
-    return staged.parents[3] / "locks" / f"{name}.lock"
+    return _hidden_of(staged) / "locks" / f"{name}.lock"
+
+
+def _hidden_of(staged: Path) -> Path:
+    return staged.parents[3]
 
 
 def _published(target: Path, prepared: Prepared) -> bool:
