@@ -27,6 +27,7 @@ def job(
     low_miles: Annotated[float, sl.Setting("MIN_TRIP_DISTANCE")] = 0.1,
     high_miles: Annotated[float, sl.Setting("MAX_TRIP_DISTANCE")] = 50.0,
     columns: Literal["predictions", "input"] = "predictions",
+    writes: Literal["parquet", "csv", "jsonl"] = "parquet",
 ) -> sl.Job:
     """Durations of simulated New York taxi trips, every two hours: a file of trips in, a file of predictions out."""
     batch, pu, do, miles = "taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", "PULocationID", "DOLocationID", "trip_distance"
@@ -37,6 +38,7 @@ def job(
     as_read = {field.name: sl.passthrough(field.name, field.dtype) for field in fields}
     predicted = [sl.prediction("predicted_duration"), sl.scored_at("prediction_timestamp")]
     ends = [sl.passthrough(f"{end}_location", pl.Int64, of) for end, of in (("pickup", pu), ("dropoff", do))]
+    version = [] if writes == "parquet" else [sl.model_version()]  # which only Parquet tells by itself
     brief = [as_read["trip_id"], *predicted, *ends, as_read[miles], as_read["batch_timestamp"]]
     return sl.Job(
         name="nyc_simulated",
@@ -50,8 +52,8 @@ def job(
         training=sl.Files(batch, under="data/training"),
         model=model,
         trust=["models"],
-        output=brief if columns == "predictions" else [*as_read.values(), *predicted],
-        sinks=sl.Files("predictions_{slug}_{end:%Y%m%d_%H%M%S}.parquet", under=data_output),
+        output=[*(brief if columns == "predictions" else [*as_read.values(), *predicted]), *version],
+        sinks=sl.Files("predictions_{slug}_{end:%Y%m%d_%H%M%S}." + writes, under=data_output),
         simulate=partial(simulate, trips=num_trips, zones=(low_id, high_id), miles=(low_miles, high_miles)),
         settings={"MEMORY_LIMIT_GB": 4, "CPU_LIMIT_PERCENT": 80},
     )

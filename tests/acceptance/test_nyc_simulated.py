@@ -146,6 +146,16 @@ def test_or_those_of_the_input_with_the_prediction(job):
     assert pl.read_parquet_schema(job / "data/output" / OUTPUT) == wanted
 
 
+@pytest.mark.parametrize(("writes", "reader"), [("csv", pl.read_csv), ("jsonl", pl.read_ndjson)])
+def test_it_may_be_text_and_then_says_which_model_it_was(job, writes, reader):
+    report = run(job, simulate=True, settings={"writes": writes})
+    trips = pl.read_parquet(job / "data/processed" / f"processed_{SCORED}_{NAME}")
+    published = reader(job / "data/output" / OUTPUT.replace("parquet", writes))
+    assert published["trip_id"].to_list() == trips["trip_id"].to_list()
+    assert published["model_version"].unique().to_list() == [report.model["version"]]
+    assert published.columns[-2:] == ["batch_timestamp", "model_version"]
+
+
 @pytest.mark.parametrize("engine", ["threads", "processes"])
 def test_output_rows_have_the_order_of_the_input(job, engine):
     simulate(job, SCORED, rows=3_000)
