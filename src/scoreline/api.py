@@ -19,7 +19,7 @@ from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.parquet import write_table
+from scoreline.formats.tables import table_writer
 from scoreline.formats.published import opened
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
@@ -375,7 +375,7 @@ def _place(loaded: Loaded, *, training: bool) -> Place:
     job = loaded.job
     files = files_of(job, training=training)
     hidden = job.target if job.training is not None and not training else None
-    return Place(files, folder_of(loaded, files), write_table, hidden)
+    return Place(files, folder_of(loaded, files), table_writer(files), hidden)
 
 
 def verify(
