@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from scoreline.abc import Ledger, Observer
-from scoreline.assemble import Choices, assemble, bench, ledger_of, published_path, source_folder, workers_of
+from scoreline.assemble import Choices, assemble, bench, folder_of, ledger_of, published_path, workers_of
 from scoreline.assembly import Assembly
 from scoreline.audit import Outputs, Verified
 from scoreline.audit import verify as verify_core
@@ -20,7 +20,7 @@ from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.parquet import write_table
+from scoreline.formats.tables import table_writer
 from scoreline.formats.published import opened
 from scoreline.housekeeping import Ask, clean_up
 from scoreline.job import Job, require_sound
@@ -39,7 +39,7 @@ from scoreline.replaying import record as record_corrections
 from scoreline.report import RunReport
 from scoreline.retention import PruneReport
 from scoreline.runner import run as run_core
-from scoreline.simulation import Simulated
+from scoreline.simulation import Place, Simulated, files_of, lacking
 from scoreline.simulation import simulate as simulate_core
 from scoreline.stores import local
 from scoreline.summarising import summarise as summarise_core
@@ -66,6 +66,8 @@ def run(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    simulate: bool = False,
+    simulated: Callable[[Simulated], None] | None = None,
     input: str | os.PathLike[str] | None = None,  # noqa: A002 - what everybody calls it
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
@@ -85,6 +87,8 @@ def run(
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time, by default the setting MAX_WORKERS, else one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        simulate: make up the input first, where it is not there and the partition was never published.
+        simulated: hears of the file that is made up.
         input: a file that is the partition's whole input, wherever it lies, instead of what the job's source has; it
             stays there. Without ``partition`` its name says which one it is.
         ledger: instead of the SQLite ledger in the home.
@@ -98,12 +102,19 @@ def run(
     """
     loaded = load(job, settings=settings, model=model, home=home)
     require_sound(loaded.job)
+    if simulate and input is not None:
+        raise UsageError(
+            "a given file is the whole input, so there is nothing to simulate", hint="leave one of both out"
+        )
     given = None if input is None else Path(input).expanduser().absolute()
     wish = Wish(force=force, stale=stale or partition is not None or given is not None)
     with watched(loaded, observers) as hearing:
         times = limits(loaded.settings, wait=wait)
         assembly = assemble(loaded, Choices(engine, workers, force, ledger, hearing, times, accept_version, given))
-        return run_core(assembly, pick(assembly, partition, given), wish)
+        chosen = pick(assembly, partition, given)
+        if simulate:
+            _supply(loaded, assembly, [chosen], simulated)
+        return run_core(assembly, chosen, wish)
 
 
 def pick(assembly: Assembly, partition: str | None, given: Path | None = None) -> Partition:
@@ -175,6 +186,8 @@ def backfill(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    simulate: bool = False,
+    simulated: Callable[[Simulated], None] | None = None,
     ledger: Ledger | None = None,
     observers: Sequence[Observer] = (),
 ) -> BackfillReport:
@@ -194,6 +207,8 @@ def backfill(
         workers: splits at a time in all, by default the setting MAX_WORKERS, else one for each core; each partition
             has its share.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        simulate: make up the input first of all partitions that have none and were never published.
+        simulated: hears of each file that is made up.
         ledger: instead of the SQLite ledger in the home.
         observers: hear of the runs; those with ``begin`` and ``end`` (`scoreline.backfilling.Spectator`) of it all.
 
@@ -216,6 +231,8 @@ def backfill(
         choices = Choices(engine, share, force, ledger, hearing, limits(loaded.settings, wait=wait), accept_version)
         assembly = assemble(loaded, choices)
         chosen = partitions_of(assembly, partitions)
+        if simulate:
+            _supply(loaded, assembly, chosen, simulated)
         return backfill_core(assembly, chosen, wish, at_once=at_once, spectators=watching, open_ended=everything)
 
 
@@ -332,6 +349,7 @@ def simulate(
     partitions: str,
     *,
     rows: int | None = None,
+    training: bool = False,
     force: bool = False,
     settings: Mapping[str, str] | None = None,
     home: str | os.PathLike[str] | None = None,
@@ -343,6 +361,8 @@ def simulate(
         job: a `Job` that declares ``simulate``, or the path of a Python file that defines ``job``.
         partitions: such as ``"2021-01..2021-03"``, both ends included.
         rows: of each file; by default as many as the job's simulator likes.
+        training: make the files that `train` reads instead, for a job that declares ``training``: the same rows, and
+            the target with them.
         force: replace files that are there.
         settings: parameters of the job, as text.
         home: Scoreline's folder.
@@ -356,10 +376,28 @@ def simulate(
         UsageError: a file is there already.
     """
     loaded = load(job, settings=settings, home=home)
-    chosen, folder = loaded.job.grid.range(partitions), source_folder(loaded)
+    chosen, place = loaded.job.grid.range(partitions), _place(loaded, training=training)
     # A simulator may import what lies beside the job when it is called.
     with importable(loaded.neighbours):
-        return simulate_core(loaded.job, chosen, folder, write_table, rows=rows, force=force, progress=progress)
+        return simulate_core(loaded.job, chosen, place, rows=rows, force=force, progress=progress)
+
+
+def _supply(
+    loaded: Loaded, assembly: Assembly, partitions: Sequence[Partition], simulated: Callable[[Simulated], None] | None
+) -> None:
+    """Makes up the input of partitions that have none; what was published has had one, wherever it is now."""
+    key, place = loaded.job.key, _place(loaded, training=False)
+    new = [one for one in partitions if last_published(assembly.ledger, key, one.slug) is None]
+    with importable(loaded.neighbours):
+        simulate_core(loaded.job, lacking(assembly.source, new), place, progress=simulated)
+
+
+def _place(loaded: Loaded, *, training: bool) -> Place:
+    """Where made-up rows go: a file that only training reads holds the target, no other does."""
+    job = loaded.job
+    files = files_of(job, training=training)
+    hidden = job.target if job.training is not None and not training else None
+    return Place(files, folder_of(loaded, files), table_writer(files), hidden)
 
 
 def replay(
@@ -411,7 +449,7 @@ def replay(
     require_sound(loaded.job)
     chosen = loaded.job.grid.parse(partition)
     kept_in = ledger or (_recorded(loaded) if dry_run else None)
-    assembly = assemble(loaded, Choices(engine, workers, False, kept_in, observers, limits(wait=wait), accept_version))
+    assembly = assemble(loaded, Choices(engine, workers, False, kept_in, observers, limits(loaded.settings, wait=wait), accept_version))
     done = Replayed(check_corrections(assembly, chosen, Path(corrections)))
     if dry_run:
         return done

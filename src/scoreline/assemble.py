@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         job=job,
         home=loaded.home,
         ledger=choices.ledger or ledger_of(loaded.home),
-        source=_source(loaded, choices.input),
+        source=_source(loaded, job.source, choices.input),
         sinks=sinks,
         models=model_store(loaded),
         engine=_engine(loaded, choices),
@@ -91,9 +91,9 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
     )
 
 
-def source_folder(loaded: Loaded) -> Path:
-    """Where the paths of the job's source begin."""
-    return _folder(loaded, loaded.job.source)
+def folder_of(loaded: Loaded, files: Files) -> Path:
+    """Where the paths of a job's files begin."""
+    return _folder(loaded, files)
 
 
 def output_folder(loaded: Loaded, sink: int) -> Path:
@@ -102,13 +102,15 @@ def output_folder(loaded: Loaded, sink: int) -> Path:
 
 
 def bench(loaded: Loaded, *, keep: bool = True) -> Bench:
-    """What training works with; its registry follows the kind of URI that the job names its model by.
+    """What training works with: its source is the job's training files, its registry follows the kind of model URI.
 
     Args:
         loaded: the job.
         keep: False only tries.
     """
     assembly = assemble(loaded, Choices(ledger=find(LEDGERS, "memory")()))
+    if loaded.job.training is not None:
+        assembly = replace(assembly, source=_source(loaded, loaded.job.training))
     writer = find(MODEL_WRITERS, "sklearn")(loaded.folder)
 
     def vouch(version: ModelVersion) -> None:
@@ -190,8 +192,7 @@ def _folder(loaded: Loaded, files: Files) -> Path:
     return Path(os.path.normpath(loaded.folder / Path(files.under).expanduser()))
 
 
-def _source(loaded: Loaded, given: Path | None = None) -> Source:
-    files = loaded.job.source
+def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
     values = tuple(sorted(loaded.job.path_values.items()))
     kind, told = find(SOURCES, files.format), _told_of_format(loaded.job)
     made: Source = kind(_folder(loaded, files), files.template, loaded.job.grid, values, *told)

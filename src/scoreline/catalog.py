@@ -51,7 +51,7 @@ OBSERVERS = {
     "backfill-bar": "scoreline.observers.backfill:BackfillBar",
     "backfill-lines": "scoreline.observers.backfill:BackfillLines",
 }
-JOBS = ("nyc_green",)
+JOBS = ("nyc_green", "nyc_simulated")
 """Jobs that come along; a name means the same in every folder."""
 _EXTRAS = {"sklearn": "sklearn", "pandas": "sklearn", "joblib": "sklearn", "prometheus_client": "metrics"}
 

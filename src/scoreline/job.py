@@ -59,7 +59,9 @@ class Job:
         experiment: of MLflow, where `train` logs; by default the job's name.
         retention: how long published partitions, logs and leftovers are kept, for `prune`: `Retention`; by default
             publications for ever.
-        simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`.
+        training: where `train` reads rows, which then hold the target too; by default the source.
+        simulate: makes input rows of a partition, ``simulate(partition, seed, rows)`` -> Arrow table, for `simulate`;
+            where ``training`` is declared, the table holds the target, and only those files do.
         settings: the job's own defaults of settings, such as ``{"MEMORY_LIMIT_GB": 4}``; environment and ``.env`` win.
 
     Raises:
@@ -84,6 +86,7 @@ class Job:
     target: str | None = None
     fit: Callable[[Any], Any] | None = None
     experiment: str | None = None
+    training: Files | None = None
     simulate: Callable[[Partition, int, int | None], Any] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     retention: Retention = _FOR_EVER
@@ -193,6 +196,8 @@ def _require_kinds(job: Job) -> None:
         raise JobError(f"settings is {job.settings!r}, which is no dict", hint='write settings={"MAX_WORKERS": 2}')
     if not isinstance(job.source, Files):
         raise JobError(f"source is {job.source!r}, which is no Files")
+    if job.training is not None and not isinstance(job.training, Files):
+        raise JobError(f"training is {job.training!r}, which is no Files", hint="write training=Files(path, under=...)")
 
 
 def _listed(name: str, given: object) -> tuple[object, ...]:
@@ -301,7 +306,7 @@ def _check_paths(job: Job) -> Iterator[str]:
     for name in sorted({*TIME_FIELDS, *DRIVER_FIELDS} & set(dict(job.identity))):
         yield f"the parameter {name!r} has the name of a path field; give it another one"
     known = {*TIME_FIELDS, *dict(job.identity), *DRIVER_FIELDS}
-    for role, files in [("source", job.source), *(("sinks", sink) for sink in job.sink_files)]:
+    for role, files in _declared_files(job):
         fields = files.template.fields
         for name in sorted(fields - known):
             yield (
@@ -310,10 +315,18 @@ def _check_paths(job: Job) -> Iterator[str]:
             )
         if files.template.is_ambiguous:
             yield f"the wildcard in {files.path!r} would take other partitions' files; put a folder between: {{slug}}/*"
-        if role == "source" and fields & {"model_version", "model_digest"}:
-            yield f"the path {files.path!r} in source names the model; only sinks can"
+        if role != "sinks" and fields & {"model_version", "model_digest"}:
+            yield f"the path {files.path!r} in {role} names the model; only sinks can"
         if fields <= known:
             yield from _check_partitions_apart(job, files, role)
+
+
+def _declared_files(job: Job) -> Iterator[tuple[str, Files]]:
+    yield "source", job.source
+    if job.training is not None:
+        yield "training", job.training
+    for sink in job.sink_files:
+        yield "sinks", sink
 
 
 def _check_slots(job: Job) -> Iterator[str]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scoreline.abc import Source
 from scoreline.durable import make_folder, written
-from scoreline.errors import JobError, ScorelineError, UsageError
+from scoreline.errors import InputMissing, JobError, ScorelineError, UsageError
+from scoreline.files import Files
 from scoreline.job import Job
 from scoreline.partition import Partition
 
@@ -48,11 +50,43 @@ class Simulated:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files are made.
+
+    Attributes:
+        files: the job's source, or what it learns from.
+        folder: where the paths of these files begin.
+        write: makes a file of a table.
+        target: column of the simulator's tables that these files do not hold.
+    """
+
+    files: Files
+    folder: Path
+    write: Write
+    target: str | None = None
+
+
+def files_of(job: Job, *, training: bool) -> Files:
+    """What is made up: the job's input, or the rows that it learns from.
+
+    Raises:
+        UsageError: the job learns from its input.
+    """
+    if not training:
+        return job.source
+    if job.training is None:
+        raise UsageError(
+            f"the job {job.name!r} learns from its input, and declares no training=",
+            hint="leave --training out: train reads what simulate makes",
+        )
+    return job.training
+
+
 def simulate(
     job: Job,
     partitions: Sequence[Partition],
-    folder: Path,
-    write: Write,
+    place: Place,
     *,
     rows: int | None = None,
     force: bool = False,
@@ -63,8 +97,7 @@ def simulate(
     Args:
         job: declares ``simulate``.
         partitions: to make.
-        folder: where the paths of the job's source begin.
-        write: makes a file of a table.
+        place: where to, and how.
         rows: of each file; by default as many as the job's simulator likes.
         force: replace files that are there.
         progress: hears of each file.
@@ -73,7 +106,7 @@ def simulate(
         JobError: the job has no simulator, or that fails.
         UsageError: a file is there already and may be real data, or the source's path names no single file.
     """
-    targets = _targets(job, partitions, folder)
+    targets = _targets(job, partitions, place)
     there = [path for path in targets.values() if path.exists()]
     if there and not force:
         raise UsageError(
@@ -82,10 +115,25 @@ def simulate(
         )
     made = []
     for partition, path in targets.items():
-        made.append(_made(job, partition, path, write, rows))
+        made.append(_made(job, partition, path, place, rows))
         if progress is not None:
             progress(made[-1])
     return made
+
+
+def lacking(source: Source, partitions: Sequence[Partition]) -> list[Partition]:
+    """Those of the partitions that have no input, neither where it arrives nor where it was moved."""
+    return [one for one in partitions if _is_lacking(source, one)]
+
+
+def _is_lacking(source: Source, partition: Partition) -> bool:
+    try:
+        source.fingerprint(partition)
+    except InputMissing:
+        return True
+    except ScorelineError:
+        return False  # something is there; what is wrong with it is told by whoever reads it
+    return False
 
 
 def seed_of(job: Job, partition: Partition) -> int:
@@ -93,22 +141,22 @@ def seed_of(job: Job, partition: Partition) -> int:
     return int.from_bytes(hashlib.sha256(f"{job.key}/{partition.slug}".encode()).digest()[:8], "big")
 
 
-def _targets(job: Job, partitions: Sequence[Partition], folder: Path) -> dict[Partition, Path]:
+def _targets(job: Job, partitions: Sequence[Partition], place: Place) -> dict[Partition, Path]:
     if job.simulate is None:
         raise JobError(
             f"the job {job.name!r} has no simulator",
             hint="declare Job(..., simulate=function), where function(partition, seed, rows) returns an Arrow table",
         )
-    template = job.source.template
+    template = place.files.template
     if template.has_wildcard:
         raise UsageError(
-            f"the source's path {job.source.path!r} has a wildcard, so it names no single file to make",
+            f"the path {place.files.path!r} has a wildcard, so it names no single file to make",
             hint="write the path without * and ?",
         )
-    return {one: folder / template.render(one, job.path_values) for one in partitions}
+    return {one: place.folder / template.render(one, job.path_values) for one in partitions}
 
 
-def _made(job: Job, partition: Partition, path: Path, write: Write, rows: int | None) -> Simulated:
+def _made(job: Job, partition: Partition, path: Path, place: Place, rows: int | None) -> Simulated:
     began = time.monotonic()
     assert job.simulate is not None
     try:
@@ -120,9 +168,11 @@ def _made(job: Job, partition: Partition, path: Path, write: Write, rows: int | 
         raise JobError(f"the simulator of {job.name!r} failed for {partition}: {what}") from error
     if not (hasattr(table, "schema") and hasattr(table, "num_rows")):
         raise JobError(f"the simulator of {job.name!r} gave a {type(table).__name__}, which is no Arrow table")
+    if place.target in table.schema.names:
+        table = table.drop_columns([place.target])
     make_folder(path.parent)
     with written(path, durable=True) as handle:
-        write(table, handle)
+        place.write(table, handle)
     return Simulated(partition, path, table.num_rows, time.monotonic() - began)
 
 

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from tests.acceptance.processes import PATIENCE
 
+from scoreline.catalog import JOBS
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("src", "examples", "pyproject.toml", "README.md", "LICENSE")
 
@@ -33,23 +35,35 @@ def installed(tmp_path_factory):
     return target
 
 
-@pytest.mark.parametrize("name", ["job.py", "simulator.py"])
-def test_its_jobs_are_files(installed, name):
-    file = installed / "scoreline/jobs/nyc_green" / name
-    assert not file.is_symlink()
-    assert file.read_bytes() == (ROOT / "examples/nyc_green" / name).read_bytes()
+@pytest.mark.parametrize("job", JOBS)
+def test_its_jobs_are_files(installed, job):
+    names = [path.name for path in (ROOT / "src/scoreline/jobs" / job).iterdir() if path.is_file()]
+    assert {"job.py", "simulator.py"} <= set(names)
+    for name in names:
+        file = installed / "scoreline/jobs" / job / name
+        assert not file.is_symlink()
+        assert file.read_bytes() == (ROOT / "examples" / job / name).read_bytes()
 
 
-def test_a_job_that_comes_along_works_by_its_name_and_keeps_out_of_the_installation(installed, tmp_path):
+MADE = [
+    ("nyc_green", "2021-02", "green_tripdata_2021-02.parquet", "VendorID"),
+    ("nyc_simulated", "2025-01-18T14Z-2h", "input/taxi_batch_20250118_160000.parquet", "trip_id"),
+]
+
+
+@pytest.mark.parametrize(("job", "slug", "name", "column"), MADE)
+def test_a_job_that_comes_along_works_by_its_name_and_keeps_out_of_the_installation(
+    installed, tmp_path, job, slug, name, column
+):
     before = sorted(installed.rglob("*"))
     environment = os.environ | {"PYTHONPATH": str(installed), "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("XDG_STATE_HOME", None)
-    words = [sys.executable, "-m", "scoreline", "simulate", "nyc_green", "2021-02", "--rows", "100"]
+    words = [sys.executable, "-m", "scoreline", "simulate", job, slug, "--rows", "100"]
     done = subprocess.run(
         words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
-    made = tmp_path / ".local/state/scoreline/nyc_green/data/green_tripdata_2021-02.parquet"
-    assert pl.read_parquet(made, columns=["VendorID"]).height == 100
+    made = tmp_path / ".local/state/scoreline" / job / "data" / name
+    assert pl.read_parquet(made, columns=[column]).height == 100
     assert done.stdout == f"{made}  100 rows\n"
     assert sorted(installed.rglob("*")) == before

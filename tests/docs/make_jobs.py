@@ -24,7 +24,7 @@ GROUPS = {
         ["category", "cross", "number", "duration", "ratio", "expression"],
     ),
     "Filters": (["filters"], ["between", "Filter"]),
-    "Model and training": (["model", "trust", "target", "fit", "experiment", "simulate"], []),
+    "Model and training": (["model", "trust", "target", "fit", "experiment", "training", "simulate"], []),
     "Output": (
         ["output", "row_id"],
         [

@@ -22,7 +22,9 @@ def test_a_name_stands_for_its_job():
 
 @pytest.mark.parametrize("name", JOBS)
 def test_each_is_the_example_of_that_name(name):
-    for file in ("job.py", "simulator.py"):
+    files = sorted(path.name for path in job_file(name).parent.iterdir() if path.is_file())
+    assert {"job.py", "simulator.py"} <= set(files)
+    for file in files:
         assert job_file(name).with_name(file).read_bytes() == (EXAMPLES / name / file).read_bytes()
 
 
@@ -50,6 +52,11 @@ def test_without_any_home_it_says_which_setting_helps(environment):
     with pytest.raises(UsageError, match="neither SCORELINE_HOME nor HOME is set") as caught:
         loaded(**environment)
     assert "set SCORELINE_HOME to a folder" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_each_is_declared_in_60_lines(name):
+    assert len(job_file(name).read_text("utf-8").splitlines()) <= 60
 
 
 def test_the_file_of_such_a_job_by_its_path_has_the_same_ledger():

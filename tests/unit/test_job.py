@@ -69,6 +69,7 @@ def test_one_sink_may_be_given_without_a_list():
         {"gates": 10},
         {"fit": "train.py"},
         {"simulate": 1},
+        {"training": "data"},
     ],
 )
 def test_a_part_of_the_wrong_kind_is_refused_where_it_is_declared(wrong):
@@ -187,6 +188,7 @@ INDIFFERENT = {
     "experiment": {"experiment": "trials"},
     "fit": {"fit": len},
     "simulate": {"simulate": max},
+    "training": {"training": Files("{slug}.parquet", under="learned")},
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},

@@ -9,7 +9,8 @@ import pytest
 from scoreline import Files, Job, number, prediction
 from scoreline.api import simulate
 from scoreline.errors import JobError, UsageError
-from scoreline.simulation import seed_of
+from scoreline.simulation import lacking, seed_of
+from scoreline.sources.parquet import ParquetSource
 
 
 def made_up(partition, seed, rows):
@@ -114,7 +115,7 @@ def test_a_job_without_a_simulator_says_what_to_declare(tmp_path):
 
 
 def test_a_source_with_a_wildcard_names_no_file_to_make(tmp_path):
-    with pytest.raises(UsageError, match="has a wildcard"):
+    with pytest.raises(UsageError, match=r"the path .* has a wildcard"):
         made(tmp_path, path="{slug}/*.parquet")
 
 
@@ -142,3 +143,47 @@ def test_a_job_whose_simulator_and_fit_are_closures_still_travels_to_workers(tmp
     sent = pickle.loads(pickle.dumps(whole))
     assert (sent.simulate, sent.fit, sent.scoring_digest) == (None, None, whole.scoring_digest)
     assert whole.fit is not None
+
+
+def learned(folder, **more):
+    """A job whose input has no target, and which learns from files that do."""
+
+    def both(partition, seed, rows):
+        return made_up(partition, seed, rows).append_column("t", pa.array([1.0] * (3 if rows is None else rows)))
+
+    training = Files("learned/{slug}.parquet", under=folder)
+    return job(folder, both, target="t", fit=len, training=training, **more)
+
+
+def test_input_does_not_hold_the_target_of_a_job_with_training_files(tmp_path):
+    (done,) = simulate(learned(tmp_path), "2021-02", home=tmp_path / "home")
+    assert done.path == tmp_path / "in/2021-02.parquet"
+    assert pl.read_parquet(done.path).columns == ["x"]
+
+
+def test_its_training_files_hold_the_same_rows_with_it(tmp_path):
+    (read,) = simulate(learned(tmp_path), "2021-02", home=tmp_path / "home")
+    (done,) = simulate(learned(tmp_path), "2021-02", training=True, home=tmp_path / "home")
+    assert done.path == tmp_path / "learned/2021-02.parquet"
+    assert pl.read_parquet(done.path).columns == ["x", "t"]
+    assert pl.read_parquet(done.path).drop("t").equals(pl.read_parquet(read.path))
+
+
+def test_input_of_a_job_without_training_files_holds_all_that_its_simulator_makes(tmp_path):
+    simulate(job(tmp_path, target="x", fit=len), "2021-02", home=tmp_path / "home")
+    assert pl.read_parquet(tmp_path / "in/2021-02.parquet").columns == ["x"]
+
+
+def test_a_job_without_training_files_has_none_to_make(tmp_path):
+    with pytest.raises(UsageError, match="learns from its input") as caught:
+        made(tmp_path, training=True)
+    assert "leave --training out" in caught.value.hint
+
+
+def test_what_has_input_lacks_none_even_if_it_is_damaged(tmp_path):
+    made(tmp_path, "2021-01..2021-03")
+    (tmp_path / "in/2021-02.parquet").write_bytes(b"PAR1")
+    (tmp_path / "in/2021-03.parquet").unlink()
+    declared = job(tmp_path)
+    source = ParquetSource(tmp_path, declared.source.template, declared.grid)
+    assert [one.slug for one in lacking(source, declared.grid.range("2021-01..2021-03"))] == ["2021-03"]

@@ -39,8 +39,8 @@ _COMMANDS = {
 
 _INTRODUCTION = """Batch scoring for tabular models: one command, the right rows, never silently wrong.
 
-JOB is the path of a Python file that defines `job`, or the name of one that comes along: nyc_green. PARTITION is a data
-interval such as 2021-02, 2021-02-28 or 2025-01-18T14Z-2h.
+JOB is the path of a Python file that defines `job`, or the name of one that comes along: nyc_green, nyc_simulated.
+PARTITION is a data interval such as 2021-02, 2021-02-28 or 2025-01-18T14Z-2h.
 
 \b
   scoreline check JOB                     is the job sound?

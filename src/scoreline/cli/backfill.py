@@ -21,6 +21,7 @@ _FINE = {"published", "current", "stale", "expired"}
 @options.JOB
 @options.RANGE
 @click.option("--at-once", type=click.IntRange(min=1), default=1, metavar="N", help="Partitions at the same time.")
+@options.SIMULATE
 @options.STALE
 @options.FORCE
 @click.option("--dry-run", is_flag=True, help="Show the plan, and score nothing.")
@@ -61,10 +62,12 @@ def backfill(job: str, partitions: str | None, *, dry_run: bool, as_json: bool, 
 def _backfill(job: str, partitions: str | None, chosen: dict[str, Any]) -> BackfillReport:
     from scoreline.api import backfill as backfill_api
     from scoreline.catalog import OBSERVERS, find
+    from scoreline.cli import show
 
     watcher = find(OBSERVERS, "backfill-bar" if sys.stderr.isatty() else "backfill-lines")(sys.stderr)
     try:
-        return backfill_api(job, partitions, wait=not chosen.pop("no_wait"), observers=(watcher,), **chosen)
+        wait = not chosen.pop("no_wait")
+        return backfill_api(job, partitions, wait=wait, simulated=show.made_up, observers=(watcher,), **chosen)
     finally:
         watcher.stop()
 

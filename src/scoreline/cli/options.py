@@ -26,6 +26,9 @@ ENGINE = click.option(
     default="local",
     help="Where splits are scored; local chooses threads or processes by the model.",
 )
+SIMULATE = click.option(
+    "--simulate", is_flag=True, help="Make up input first where none is there and none was ever published."
+)
 ACCEPT_VERSION = click.option(
     "--accept-version",
     is_flag=True,

@@ -28,6 +28,7 @@ from scoreline.cli import options
 @options.MODEL
 @options.ACCEPT_VERSION
 @options.SET
+@options.SIMULATE
 @click.option("--no-wait", is_flag=True, help="Do not wait for another run of the partition: exit 75 at once.")
 @options.JSON
 def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as_json: bool, **chosen: Any) -> None:
@@ -40,8 +41,11 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
       scoreline run job.py 2021-02
       scoreline run job.py 2021-02 --set data=/lake/green --model new.bin
       scoreline run job.py 2021-02 --limit 5 --preview
+      scoreline run nyc_simulated --simulate
       scoreline run job.py 2021-02 --input /tmp/mended.parquet
     """  # noqa: D301 - click wants the control character itself
+    if preview and chosen["simulate"]:
+        raise click.UsageError("--preview changes nothing: make the input first with scoreline simulate")
     if limit and not preview:
         raise click.UsageError("--limit would leave rows out of what is published: add --preview")
     chosen["settings"] = options.parsed(chosen["settings"])
@@ -52,7 +56,7 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
     from scoreline.cli import show
 
     wait = not chosen.pop("no_wait")
-    report = run_api(job, partition, wait=wait, observers=(show.progress(),), **chosen)
+    report = run_api(job, partition, wait=wait, simulated=show.made_up, observers=(show.progress(),), **chosen)
     if as_json:
         show.print_json(report.to_dict())
     else:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scoreline.report import Counts, RunReport
+
+if TYPE_CHECKING:
+    from scoreline.simulation import Simulated
 
 
 def print_json(value: Any) -> None:
@@ -30,6 +33,11 @@ def progress() -> Any:
     from scoreline.catalog import OBSERVERS, find
 
     return find(OBSERVERS, "progress" if sys.stderr.isatty() else "lines")(sys.stderr)
+
+
+def made_up(one: Simulated) -> None:
+    """Says on standard error that an input file was made up."""
+    click.echo(f"simulated {one.path}, {one.rows:,} rows", err=True)
 
 
 def print_report(report: RunReport) -> None:

@@ -42,7 +42,7 @@ class PathStore:
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
         # Links are followed once: what is judged, hashed and copied is then the same file.
-        path = (self.base / local_path(uri)).resolve()
+        path = _meant(self.base / local_path(uri)).resolve()
         if path.is_dir():
             return self.pinned(uri, path)
         if not path.is_file():
@@ -167,6 +167,24 @@ class PathStore:
     def _make_home(self) -> None:
         # A model may be nobody else's business, so its copy is not either.
         (self.home / "models").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _meant(path: Path) -> Path:
+    """The path itself, or, where it is a model's name without a suffix, the file of that name.
+
+    Raises:
+        ModelInvalid: there are several models of this name, and nothing tells which one is meant.
+    """
+    if path.is_file() or path.suffix.lower() in PICKLES | {SKOPS}:
+        return path
+    named = [path.with_name(path.name + suffix) for suffix in sorted(PICKLES | {SKOPS})]
+    found = [one for one in (path, *named) if one.exists()]
+    if len(found) > 1:
+        raise ModelInvalid(
+            f"{path} may mean {' or '.join(one.name for one in found)}, which are both there",
+            hint=f"remove one, or name the one that is meant, such as --model {found[-1]}",
+        )
+    return found[0] if found else path
 
 
 def _files(path: Path) -> list[Path]:

@@ -48,6 +48,26 @@ def test_pickles_are_told_by_their_suffix(store, model, suffix):
     assert store.resolve(f"models/m{suffix}").path.suffix == suffix
 
 
+@pytest.mark.parametrize("suffix", sorted(PICKLES))
+def test_a_name_without_a_suffix_means_the_file_of_that_name(store, model, suffix):
+    model.rename(model.with_suffix(suffix))
+    assert store.resolve("models/m").path == model.with_suffix(suffix)
+
+
+def test_a_name_that_two_models_have_is_refused(store, model):
+    (model.parent / "m.bin").write_bytes(model.read_bytes())
+    with pytest.raises(ModelInvalid, match=r"m may mean m\.bin or m\.pkl") as caught:
+        store.resolve("models/m")
+    assert "m.pkl" in caught.value.hint
+    assert store.resolve("models/m.bin").path.suffix == ".bin"
+
+
+def test_so_is_one_of_a_folder_and_a_file(store, model):
+    (model.parent / "m").mkdir()
+    with pytest.raises(ModelInvalid, match=r"m may mean m or m\.pkl"):
+        store.resolve("models/m")
+
+
 def test_no_model_is_missing(store):
     with pytest.raises(ModelMissing, match=r"models/m\.pkl"):
         store.resolve("models/m.pkl")

@@ -1,0 +1,1 @@
+../../../../examples/nyc_simulated/simulator.py
