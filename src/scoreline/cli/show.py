@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +17,12 @@ from scoreline.report import Counts, RunReport
 def print_json(value: Any) -> None:
     """Prints a value as indented JSON."""
     click.echo(json.dumps(value, indent=2, default=str))
+
+
+def quoted(path: Path) -> str:
+    """A path as one can type it, below the working directory where it lies there."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
