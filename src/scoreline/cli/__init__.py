@@ -18,6 +18,7 @@ import click
 from scoreline.errors import Cancelled, ScorelineError, Terminal, storage_failed
 
 _COMMANDS = {
+    "init": ("scoreline.cli.init:init", "Make a job for your own model and data."),
     "run": ("scoreline.cli.run:run", "Score one partition and publish it, if it is due."),
     "plan": ("scoreline.cli.plan:plan", "Show what a backfill would score, and why."),
     "backfill": ("scoreline.cli.backfill:backfill", "Score and publish what is due of a range."),

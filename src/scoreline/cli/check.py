@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from scoreline.cli import options
+
+if TYPE_CHECKING:
+    from scoreline.check import Finding
 
 _MARKS = {True: "ok  ", False: "FAIL", None: "--  "}
 
@@ -44,8 +49,13 @@ def check(
     if as_json:
         show.print_json([finding.to_dict() for finding in findings])
     else:
-        for finding in findings:
-            click.echo(f"{_MARKS[finding.ok]}  {finding.name:<12} {finding.detail}")
-            if finding.hint:
-                click.echo(f"{'':<18} Hint: {finding.hint}")
+        print_findings(findings)
     sys.exit(1 if any(finding.ok is False for finding in findings) else 0)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Prints one line for each finding, and what to do about it."""
+    for finding in findings:
+        click.echo(f"{_MARKS[finding.ok]}  {finding.name:<12} {finding.detail}")
+        if finding.hint:
+            click.echo(f"{'':<18} Hint: {finding.hint}")

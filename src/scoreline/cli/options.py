@@ -43,9 +43,9 @@ def invoked(options: Sequence[str]) -> tuple[dict[str, str], str | None]:
     return settings, next((value for name, value in pairs if name == "--model"), None)
 
 
-def parsed(settings: tuple[str, ...]) -> dict[str, str]:
+def parsed(settings: tuple[str, ...], option: str = "--set") -> dict[str, str]:
     """``("a=1",)`` as ``{"a": "1"}``."""
     for text in settings:
         if "=" not in text:
-            raise click.UsageError(f"--set {text} has no '=': write --set KEY=VALUE")
+            raise click.UsageError(f"{option} {text} has no '=': write {option} KEY=VALUE")
     return dict(text.split("=", 1) for text in settings)

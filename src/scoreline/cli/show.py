@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
 def print_json(value: Any) -> None:
     """Prints a value as indented JSON."""
     click.echo(json.dumps(value, indent=2, default=str))
+
+
+def quoted(path: Path) -> str:
+    """A path as one can type it, below the working directory where it lies there."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -89,6 +89,16 @@ def untrusted_types(path: Path) -> list[str]:
     return _untrusted(path.read_bytes(), str(path))
 
 
+def open_model(kept: KeptModel) -> Any:
+    """The object in a kept model, whatever the features of a job.
+
+    Raises:
+        ModelInvalid: it cannot be read.
+    """
+    with importable(Path(kept.beside)) if kept.beside else nullcontext():
+        return _opened(Path(kept.path).read_bytes(), kept.path, trusted=kept.trusted)[0]
+
+
 def describe_file(path: Path) -> dict[str, Any]:
     """What a trusted file holds, whatever the features of a job: it is loaded for this."""
     loaded, about = _opened(path.read_bytes(), str(path), trusted=True)

@@ -1,0 +1,58 @@
+"""Sketching a model: which inputs it wants and what it predicts, from its vocabulary, names or card, without a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scoreline.models.kept import KeptModel, open_model
+from scoreline.models.sklearn import name_of
+from scoreline.sketch import Sketch, Wanted
+
+_SHOWN = 2_000
+"""Categories of one input that a sketch carries: enough to recognise the columns that they come from."""
+_LABELS = {"U": "String", "O": "String", "b": "Boolean", "i": "Int64", "u": "Int64"}
+"""NumPy's kind of a classifier's classes -> the type of its predictions; all others are floats."""
+
+
+def sketched(kept: KeptModel) -> Sketch:
+    """What a kept model wants and predicts; it is loaded for this.
+
+    Raises:
+        ModelInvalid: it cannot be read.
+    """
+    loaded = open_model(kept)
+    parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
+    card = kept.card()
+    return Sketch(
+        kind=" + ".join(name_of(part) for part in parts),
+        wants=tuple(_wants(parts)),
+        declared=card.features if card is not None else (),
+        labels=_labels(parts[-1]),
+    )
+
+
+def _wants(parts: tuple[Any, ...]) -> Iterator[Wanted]:
+    first = parts[0]
+    for vectorizer in (first, getattr(first, "steps", [("", None)])[0][1]):
+        if hasattr(vectorizer, "vocabulary_"):
+            yield from _of_vocabulary(vectorizer)
+            return
+    names = getattr(first, "feature_names_in_", ())
+    yield from (Wanted(str(name)) for name in names)
+
+
+def _of_vocabulary(vectorizer: Any) -> Iterator[Wanted]:
+    values: dict[str, list[str]] = {}
+    for entry in vectorizer.vocabulary_:
+        name, separator, value = entry.partition(vectorizer.separator)
+        known = values.setdefault(name, [])
+        if separator and len(known) < _SHOWN:
+            known.append(value)
+    for name, known in values.items():
+        yield Wanted(name, tuple(known), is_category=bool(known))
+
+
+def _labels(estimator: Any) -> str:
+    classes = getattr(estimator, "classes_", None)
+    return "Float64" if classes is None else _LABELS.get(classes.dtype.kind, "Float64")
