@@ -102,7 +102,7 @@ class FileSource(Source, Protocol):
         ...
 
 
-class Format(Protocol):
+class InputFormat(Protocol):
     """How files of one format are read, by whichever source finds them.
 
     Guarantees: rows come in the order of the file, each once, and as many as ``identify`` counted; memory depends on
@@ -233,7 +233,7 @@ class Sink(Protocol):
         ...
 
 
-class Format(Protocol):
+class OutputFormat(Protocol):
     """How rows become a published file, part by part.
 
     Guarantees: the joined file has the rows of all parts in their order, each value as it was. Not guaranteed: that the

@@ -20,8 +20,8 @@ from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.tables import table_writer
 from scoreline.formats.published import opened
+from scoreline.formats.tables import table_writer
 from scoreline.housekeeping import Ask, clean_up
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
@@ -449,7 +449,9 @@ def replay(
     require_sound(loaded.job)
     chosen = loaded.job.grid.parse(partition)
     kept_in = ledger or (_recorded(loaded) if dry_run else None)
-    assembly = assemble(loaded, Choices(engine, workers, False, kept_in, observers, limits(loaded.settings, wait=wait), accept_version))
+    assembly = assemble(
+        loaded, Choices(engine, workers, False, kept_in, observers, limits(loaded.settings, wait=wait), accept_version)
+    )
     done = Replayed(check_corrections(assembly, chosen, Path(corrections)))
     if dry_run:
         return done

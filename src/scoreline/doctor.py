@@ -16,7 +16,7 @@ from pathlib import Path
 
 from scoreline import health
 from scoreline.abc import Ledger, ModelVersion
-from scoreline.assemble import ledger_of, model_store, output_folder, source_folder
+from scoreline.assemble import folder_of, ledger_of, model_store, output_folder
 from scoreline.assembly import Assembly
 from scoreline.card import differing, read_card
 from scoreline.config import Loaded
@@ -149,7 +149,7 @@ def _closed(open_to: list[str]) -> Finding:
 
 
 def _input(loaded: Loaded, name: str, assemble: Callable[[], Assembly]) -> Iterator[Finding]:
-    folder = source_folder(loaded)
+    folder = folder_of(loaded, loaded.job.source)
     filling = shlex.join(["scoreline", "simulate", name, "PARTITION"]) if loaded.job.simulate else None
     if not folder.is_dir():
         command = filling or shlex.join(["mkdir", "-p", str(folder)])

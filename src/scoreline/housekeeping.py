@@ -81,7 +81,7 @@ class _Chore:
 
 def _assembled(ask: Ask, loaded: Loaded) -> Assembly:
     require_sound(loaded.job)
-    return assemble(loaded, Choices(ledger=_ledger(ask, loaded.home), limits=limits(wait=False)))
+    return assemble(loaded, Choices(ledger=_ledger(ask, loaded.home), limits=limits(loaded.settings, wait=False)))
 
 
 def _named(ask: Ask) -> list[Loaded]:

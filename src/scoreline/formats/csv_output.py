@@ -49,7 +49,7 @@ _MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class CsvOutput:
-    """Implements `scoreline.abc.Format` for CSV.
+    """Implements `scoreline.abc.OutputFormat` for CSV.
 
     Args:
         csv: how it is written.
@@ -70,12 +70,12 @@ class CsvOutput:
         return cls(Csv(**form["csv"]), form["compressed"])
 
     def write(self, frame: pl.DataFrame, handle: BinaryIO) -> None:
-        """See `scoreline.abc.Format.write`."""
+        """See `scoreline.abc.OutputFormat.write`."""
         text = self._encoded(self._records(frame)) if frame.height else b""
         text_parts.write_part(handle, frame.schema, text, compressed=self.compressed)
 
     def join(self, parts: list[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
-        """See `scoreline.abc.Format.join`."""
+        """See `scoreline.abc.OutputFormat.join`."""
         form = {"kind": "csv", "compressed": self.compressed, "csv": asdict(self.csv)}
         # Only the beginning of the file has a mark, which is no part of a record.
         encoding = self._encoding[0]

@@ -29,7 +29,7 @@ _NATIVE = (pl.Boolean, pl.Int32, pl.Int64, pl.UInt32, pl.UInt64)
 
 @dataclass(frozen=True, slots=True)
 class JsonlOutput:
-    """Implements `scoreline.abc.Format` for JSON lines.
+    """Implements `scoreline.abc.OutputFormat` for JSON lines.
 
     Args:
         compressed: whether it is gzip.
@@ -48,7 +48,7 @@ class JsonlOutput:
         return cls(form["compressed"])
 
     def write(self, frame: pl.DataFrame, handle: BinaryIO) -> None:
-        """See `scoreline.abc.Format.write`."""
+        """See `scoreline.abc.OutputFormat.write`."""
         values = as_texts(frame)
         values = values.with_columns(pl.col(name).cast(pl.String) for name in frame.columns if _is_text(frame, name))
         odd = [name for name, dtype in frame.schema.items() if dtype.is_float() and _has_unwritable(frame[name])]
@@ -56,7 +56,7 @@ class JsonlOutput:
         text_parts.write_part(handle, frame.schema, text, compressed=self.compressed)
 
     def join(self, parts: list[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
-        """See `scoreline.abc.Format.join`."""
+        """See `scoreline.abc.OutputFormat.join`."""
         form = {"kind": "jsonl", "compressed": self.compressed}
         count = partial(text_records.count, compressed=self.compressed, quoted=False)
         return text_parts.join_parts(parts, target, form, lambda _schema: b"", count)

@@ -17,7 +17,7 @@ from scoreline.provenance import Provenance
 
 @dataclass(frozen=True, slots=True)
 class ParquetOutput:
-    """Implements `scoreline.abc.Format` for Parquet: parts are joined by copying their row groups."""
+    """Implements `scoreline.abc.OutputFormat` for Parquet: parts are joined by copying their row groups."""
 
     @classmethod
     def of(cls, _files: Files) -> ParquetOutput:
@@ -25,11 +25,11 @@ class ParquetOutput:
         return cls()
 
     def write(self, frame: pl.DataFrame, handle: BinaryIO) -> None:
-        """See `scoreline.abc.Format.write`."""
+        """See `scoreline.abc.OutputFormat.write`."""
         frame.write_parquet(handle, statistics=True)
 
     def join(self, parts: Sequence[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
-        """See `scoreline.abc.Format.join`."""
+        """See `scoreline.abc.OutputFormat.join`."""
         return join_parts(parts, target, provenance.metadata())
 
 

@@ -153,7 +153,7 @@ def sha256() -> Any:
 
 @cache
 def is_ascii_compatible(encoding: str) -> bool:
-    """Whether bytes below 128 always stand for ASCII, so that separators and ends of lines can be found in the bytes."""
+    """Whether bytes below 128 always stand for ASCII: separators and ends of lines can then be found in the bytes."""
     name = codecs.lookup(encoding).name
     if name in {UTF8, "ascii"}:
         return True

@@ -100,30 +100,30 @@ _counted: dict[tuple[object, ...], _Counted] = {}
 
 @dataclass(frozen=True)
 class TextRows:
-    """Implements `scoreline.abc.Format` for a dialect."""
+    """Implements `scoreline.abc.InputFormat` for a dialect."""
 
     dialect: Dialect
 
     def identify(self, handle: BinaryIO, path: str) -> tuple[str, int]:
-        """See `scoreline.abc.Format.identify`."""
+        """See `scoreline.abc.InputFormat.identify`."""
         counted = self._count(handle, path)
         return counted.sha256, counted.rows
 
     def units(self, handle: BinaryIO, file: FileIdentity) -> list[Unit]:
-        """See `scoreline.abc.Format.units`."""
+        """See `scoreline.abc.InputFormat.units`."""
         counted = self._count(handle, file.path)
         if (counted.sha256, counted.rows) != (file.footer, file.rows):
             raise InputChanged(f"{file.path} changed since it was counted", hint="run the same command again")
         return list(counted.units)
 
     def cut(self, units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]:
-        """See `scoreline.abc.Format.cut`: a stream is one split, since nobody can begin in its middle."""
+        """See `scoreline.abc.InputFormat.cut`: a stream is one split, since nobody can begin in its middle."""
         if any(unit.skip for unit in units):
             return [tuple(units)]
         return split_units(units, per_split)
 
     def read(self, handle: BinaryIO, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
-        """See `scoreline.abc.Format.read`."""
+        """See `scoreline.abc.InputFormat.read`."""
         path = split.file.path
         text = TextBytes(handle, path, self.dialect.encoding)
         layout = self._layout(text, path)

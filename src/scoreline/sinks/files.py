@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from scoreline import crashpoints, durable
-from scoreline.abc import Fence, Format, Staging
+from scoreline.abc import Fence, OutputFormat, Staging
 from scoreline.errors import LeaseLost, OutputForeign, StagingLost, StorageUnfit
 from scoreline.formats import labels
 from scoreline.formats.parquet import ParquetOutput
@@ -48,7 +48,7 @@ class FileSink:
     folder: Path
     template: Template
     replace_foreign: bool = False
-    format: Format = field(default_factory=ParquetOutput)
+    format: OutputFormat = field(default_factory=ParquetOutput)
 
     def begin(self, slot: Slot, sink: int, work: str) -> Staging:
         """See `scoreline.abc.Sink.begin`."""

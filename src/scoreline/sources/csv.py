@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scoreline.abc import Format
+from scoreline.abc import InputFormat
 from scoreline.files import Csv
 from scoreline.formats.csv_rows import CsvDialect
 from scoreline.formats.text_rows import TextRows
@@ -25,6 +25,6 @@ class CsvSource(FolderSource):
     csv: Csv = field(default_factory=Csv)
 
     @property
-    def format(self) -> Format:
+    def format(self) -> InputFormat:
         """How the files are read."""
         return TextRows(CsvDialect(self.csv))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from scoreline.abc import Format
+from scoreline.abc import InputFormat
 from scoreline.formats.jsonl_rows import JsonDialect
 from scoreline.formats.text_rows import TextRows
 from scoreline.stores.folder import FolderSource
@@ -26,6 +26,6 @@ class JsonlSource(FolderSource):
     types: tuple[tuple[str, pl.DataType], ...] = ()
 
     @property
-    def format(self) -> Format:
+    def format(self) -> InputFormat:
         """How the files are read."""
         return TextRows(JsonDialect(self.types))

@@ -35,10 +35,10 @@ class ParquetSource(FolderSource):
 
 
 class ParquetRows:
-    """Implements `scoreline.abc.Format` for Parquet; the footer counts the rows."""
+    """Implements `scoreline.abc.InputFormat` for Parquet; the footer counts the rows."""
 
     def identify(self, handle: BinaryIO, path: str) -> tuple[str, int]:
-        """See `scoreline.abc.Format.identify`."""
+        """See `scoreline.abc.InputFormat.identify`."""
         try:
             footer = footer_digest(handle)
         except ValueError as error:
@@ -47,16 +47,16 @@ class ParquetRows:
         return footer, _parquet(handle, path).metadata.num_rows
 
     def units(self, handle: BinaryIO, file: FileIdentity) -> list[Unit]:
-        """See `scoreline.abc.Format.units`."""
+        """See `scoreline.abc.InputFormat.units`."""
         metadata = _parquet(handle, file.path).metadata
         return units_of([metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)])
 
     def cut(self, units: Sequence[Unit], per_split: int) -> list[tuple[Unit, ...]]:
-        """See `scoreline.abc.Format.cut`."""
+        """See `scoreline.abc.InputFormat.cut`."""
         return split_units(units, per_split)
 
     def read(self, handle: BinaryIO, split: Split, columns: Sequence[str]) -> Iterator[tuple[Unit, pl.DataFrame]]:
-        """See `scoreline.abc.Format.read`."""
+        """See `scoreline.abc.InputFormat.read`."""
         return _units(_parquet(handle, split.file.path), split, columns)
 
 

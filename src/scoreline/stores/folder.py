@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from scoreline.abc import Batch, Format
+from scoreline.abc import Batch, InputFormat
 from scoreline.casts import widen
 from scoreline.errors import InputChanged, InputInvalid, InputMissing
 from scoreline.partition import Grid, Partition
@@ -42,7 +42,7 @@ class FolderSource:
     values: tuple[tuple[str, str], ...] = ()
 
     @property
-    def format(self) -> Format:
+    def format(self) -> InputFormat:
         """How the files are read."""
         raise NotImplementedError
 
