@@ -141,12 +141,12 @@ def test_a_value_that_the_contract_rejects_is_kept_as_it_was_read(tmp_path):
 def test_a_preview_shows_broken_records_too(tmp_path):
     text = Text(tmp_path)
     text.input.write_bytes(HEAD + b"1,2\n3\n4,5\n")
-    from scoreline.api import _loaded
     from scoreline.assemble import assemble
+    from scoreline.config import load
     from scoreline.previewing import preview
 
     job = text.job()
-    scored, rejected, counts = preview(assemble(_loaded(job, None, text.home)), job.grid.parse("one"), 2)
+    scored, rejected, counts = preview(assemble(load(job, home=text.home)), job.grid.parse("one"), 2)
     assert (scored.height, counts.rows_in) == (1, 2)
     assert rejected["scoreline.raw"].to_list() == ["3"]
 
@@ -238,7 +238,7 @@ def read_jsonl(tmp_path_factory):
 
 
 def _reader(folder, name):
-    """Reads content as a source does, and checks that all that was counted comes: (rows that are whole, broken ones)."""
+    """Reads content as a source does, and checks that what was counted comes: (whole rows, number of broken ones)."""
     from scoreline.catalog import SOURCES, find
     from scoreline.partition import Grid, Partition
     from scoreline.records import BROKEN
@@ -309,10 +309,7 @@ def test_any_json_lines_are_read_as_python_reads_them(read_jsonl, lines, unit):
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return  # another encoding
     expected, broken = [], 0
-    for line in content.split(b"\n"):
-        line = line.removesuffix(b"\r")
-        if not line:
-            continue
+    for line in filter(None, (line.removesuffix(b"\r") for line in content.split(b"\n"))):
         try:
             found = json.loads(line.decode())
         except ValueError:
