@@ -17,6 +17,7 @@ import scoreline as sl
 from scoreline import Csv, Files
 from scoreline.errors import ConservationBroken, InputInvalid
 from scoreline.output import row_id
+from scoreline.testing.builders import small_units
 
 CONTRACT = [sl.Field("left", pl.Int64(), nullable=True), sl.Field("right", pl.Float64())]
 HEAD = b"left,right\n"
@@ -108,6 +109,19 @@ def test_every_broken_record_is_one_rejected_row_with_its_text_and_number(tmp_pa
         (5, None, '5,"2'),
     ]
     assert pl.read_parquet(text.target())["row_id"].to_list() == ["one_0-0", "one_0-6"]
+
+
+def test_units_with_and_without_broken_records_make_one_quarantine_file(tmp_path):
+    text = Text(tmp_path)
+    content = HEAD + b"x,1\n2,2\n3\n4,4\ny,5\n"
+    with small_units(2):
+        text.counts(content, **OPEN)
+        kept = pl.read_parquet(text.run(text.job(**OPEN), force=True).quarantine)
+    assert kept.select("scoreline.row", "left", "scoreline.raw").rows() == [
+        (0, "x", None),
+        (2, None, "3"),
+        (4, "y", None),
+    ]
 
 
 def test_json_values_of_another_kind_are_rejected_rows_with_their_text(tmp_path):
@@ -244,7 +258,6 @@ def _reader(folder, name):
     from scoreline.partition import Grid, Partition
     from scoreline.records import BROKEN
     from scoreline.template import Template
-    from scoreline.testing.builders import small_units
 
     (folder / "one").mkdir()
     suffix = name.partition(".")[2]
