@@ -91,7 +91,7 @@ def _join(parts: Sequence[Path], out: Any) -> None:
         with part.open("rb") as handle:
             schemas.append(pl.read_parquet_schema(handle))
     # Parts in which all records could be read have no text of broken ones.
-    names = list(max(schemas, key=lambda schema: len(schema.names())))
+    names = max((list(schema) for schema in schemas), key=len)
     wanted = {name: _common([schema[name] for schema in schemas if name in schema]) for name in names}
     scans = [
         pl.scan_parquet(part, glob=False).select(

@@ -8,8 +8,10 @@ from unittest.mock import patch
 import polars as pl
 import pyarrow.parquet as pq
 
-from scoreline import splits
+from scoreline import records, splits
 from scoreline.errors import InputInvalid
+from scoreline.sources.csv import CsvSource
+from scoreline.sources.jsonl import JsonlSource
 from scoreline.sources.parquet import ParquetSource
 from scoreline.stores import folder, local
 from scoreline.testing.builders import small_units
@@ -174,4 +176,39 @@ class StaysAtHome(ParquetSource):
         raise pickle.PicklingError("stays at home")
 
 
-FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]
+class PadsShortRecords(CsvSource):
+    found_by = "ragged_records_are_rows_of_their_own"
+
+    def read(self, split, columns):
+        for batch in super().read(split, columns):
+            yield replace(batch, frame=batch.frame.drop(records.BROKEN, records.RAW, strict=False))
+
+
+class PassesOverBrokenRecords(CsvSource):
+    found_by = "broken_records_have_their_numbers_in_every_plan"
+
+    def read(self, split, columns):
+        return map(_without_broken, super().read(split, columns))
+
+
+class PassesOverOtherValues(JsonlSource):
+    found_by = "other_kinds_of_values_break_their_record"
+
+    def read(self, split, columns):
+        return map(_without_broken, super().read(split, columns))
+
+
+def _without_broken(batch):
+    if records.BROKEN not in batch.frame.columns:
+        return batch
+    return replace(batch, frame=batch.frame.filter(pl.col(records.BROKEN).is_null()))
+
+
+CSV_FAULTS = [PadsShortRecords, PassesOverBrokenRecords]
+JSONL_FAULTS = [PassesOverOtherValues]
+_TEXT_FAULTS = {*CSV_FAULTS, *JSONL_FAULTS}
+FAULTS = [
+    kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and "found_by" in vars(kind) and kind not in _TEXT_FAULTS
+]

@@ -14,12 +14,15 @@ from scoreline.formats.published import opened
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.partition import Grid
 from scoreline.sinks.files import FileSink
+from scoreline.sources.csv import CsvSource
+from scoreline.sources.jsonl import JsonlSource
 from scoreline.sources.parquet import ParquetSource
 from scoreline.template import Template
 from scoreline.testing.engines import ProcessEngineSuite
 from scoreline.testing.file_sinks import FileSinkSuite
 from scoreline.testing.parquet_sources import ParquetSourceSuite
 from scoreline.testing.shared_ledgers import SharedLedgerSuite
+from scoreline.testing.text_sources import CsvSourceSuite, JsonlSourceSuite
 
 
 def _ledger_suite(kind, folder):
@@ -57,6 +60,19 @@ def _source_suite(kind, folder):
     return ParquetSourceSuite(lambda place: kind(place, Template("{slug}/*.parquet"), Grid("named")), folder)
 
 
+def _csv_suite(kind, folder):
+    return CsvSourceSuite(lambda place: kind(place, Template("{slug}/*.csv"), Grid("named")), folder)
+
+
+def _jsonl_suite(kind, folder):
+    types = (("whole", pl.Int64()), ("float", pl.Float64()), ("flag", pl.Boolean()), ("text", pl.String()))
+
+    def make(place, *told):
+        return kind(place, Template("{slug}/*.jsonl"), Grid("named"), (), *told)
+
+    return JsonlSourceSuite(make, lambda place: make(place, types), folder)
+
+
 def _engine_suite(kind, folder):
     return ProcessEngineSuite(kind, folder)
 
@@ -66,6 +82,8 @@ _KINDS = [
     (_sink_suite, FileSink, sinks.FAULTS),
     (_text_sink_suite, text_sinks.CsvSink, text_sinks.FAULTS),
     (_source_suite, ParquetSource, sources.FAULTS),
+    (_csv_suite, CsvSource, sources.CSV_FAULTS),
+    (_jsonl_suite, JsonlSource, sources.JSONL_FAULTS),
     (_engine_suite, ProcessEngine, engines.FAULTS),
 ]
 _FAULTS = [

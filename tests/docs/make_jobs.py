@@ -49,6 +49,23 @@ FUNCTIONS = ["train", "run", "read", "replay", "plan", "backfill", "explain", "v
 FILLED = {"identity"}
 """Arguments of `Job` that nobody writes."""
 
+RECORD_REASONS = [
+    ("record:too few fields", "CSV", "fewer fields than columns"),
+    ("record:too many fields", "CSV", "more fields than columns"),
+    (
+        "record:quote not closed",
+        "CSV",
+        "a quote opens a field and nothing closes it; its own line is rejected, no other",
+    ),
+    ("record:text after a closing quote", "CSV", "so nobody knows where the field ends"),
+    ("record:not JSON", "JSON lines", "the line is no JSON, or more than one value"),
+    ("record:not an object", "JSON lines", "the line is another JSON value"),
+    ("record:key twice", "JSON lines", "a key that is asked for comes twice"),
+    ("record:undecodable", "both", "bytes that are no text in the file's encoding, or half a surrogate pair"),
+    ("record:too long", "both", "over 4 MiB without an end; of its text the first 64 KiB are kept"),
+]
+"""Reasons of records that are no rows, with their formats."""
+
 REASONS = [
     ("COLUMN:null", "contract", "a `Field` that is not nullable is missing"),
     ("COLUMN:nan", "contract", "a float `Field` is NaN, without `nan=True`"),
@@ -177,6 +194,11 @@ def reasons():
             "`target:COLUMN:not finite`.\n",
             "| reason | from | when |\n|---|---|---|",
             *rows,
+            "\nA record of CSV or JSON lines that is no row is a rejected row too, with its text in the column",
+            "`scoreline.raw` of the quarantine file. So is one with a JSON value of another kind than its `Field`",
+            "declares, as `COLUMN:not TYPE`.\n",
+            "| reason | format | when |\n|---|---|---|",
+            *(f"| `{form}` | {origin} | {meaning} |" for form, origin, meaning in RECORD_REASONS),
         ]
     )
 

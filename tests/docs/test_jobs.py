@@ -7,11 +7,23 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.docs.make_jobs import COMMAND, EXAMPLE, FILLED, FUNCTIONS, GROUPS, PAGE, REASONS, arguments, page, sections
+from tests.docs.make_jobs import (
+    COMMAND,
+    EXAMPLE,
+    FILLED,
+    FUNCTIONS,
+    GROUPS,
+    PAGE,
+    REASONS,
+    RECORD_REASONS,
+    arguments,
+    page,
+    sections,
+)
 from tests.unit.samples import Doubling, job, rejections, scored
 
 import scoreline
-from scoreline import Field, Filter, Rule, category, number, passthrough, prediction, row_id
+from scoreline import Field, Filter, Rule, category, number, passthrough, prediction, records, row_id
 from scoreline.abc import Predictions
 from scoreline.config import load
 from scoreline.errors import ModelFailed
@@ -155,3 +167,8 @@ def test_the_table_has_the_reasons_that_the_code_spells():
     files = ["contract", "score", "suspects", "filters", "features", "output"]
     spelled = {blank(one) for name in files for one in WRITTEN.findall((SOURCE / f"{name}.py").read_text("utf-8"))}
     assert spelled == {blank(form) for form, _, _ in REASONS}
+
+
+def test_the_table_has_every_reason_of_records_that_are_no_rows():
+    known = {value for value in vars(records).values() if isinstance(value, str) and value.startswith("record:")}
+    assert {form for form, _, _ in RECORD_REASONS} == known

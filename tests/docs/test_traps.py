@@ -10,6 +10,7 @@ import pytest
 from scoreline.testing.file_sinks import FileSinkSuite
 from scoreline.testing.parquet_sources import ParquetSourceSuite
 from scoreline.testing.shared_ledgers import SharedLedgerSuite
+from scoreline.testing.text_sources import CsvSourceSuite, JsonlSourceSuite
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/traps.md").read_text("utf-8")
@@ -20,6 +21,8 @@ CITED = sorted({found.groups() for found in REFERENCE.finditer(PAGE)}, key=str)
 SUITES = {
     "test_sqlite_ledger": SharedLedgerSuite,
     "test_parquet_source": ParquetSourceSuite,
+    "test_csv_source": CsvSourceSuite,
+    "test_jsonl_source": JsonlSourceSuite,
     "test_parquet_sink": FileSinkSuite,
     "test_text_sink": FileSinkSuite,
 }

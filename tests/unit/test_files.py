@@ -35,7 +35,17 @@ def test_how_csv_is_written_is_part_of_what_decides_the_values():
     assert one != other
 
 
-@pytest.mark.parametrize("options", [{"separator": "::"}, {"separator": "\n"}, {"header": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"separator": "::"},
+        {"separator": "\n"},
+        {"separator": "§"},
+        {"header": False},
+        {"encoding": "utf-9"},
+        {"encoding": "base64"},
+    ],
+)
 def test_csv_that_nobody_could_read_is_refused(options):
     with pytest.raises(UsageError) as caught:
         Csv(**options)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoreline import records
 from scoreline.rejects import FILE, REASONS, ROW, Rejects
 from scoreline.score import numbered
 
@@ -115,3 +116,33 @@ def test_every_row_is_rejected_once_with_all_the_reasons_of_its_stage_or_goes_on
     assert told(rejects, raw) == expected
     assert sorted([*expected, *left[ROW]]) == raw[ROW].to_list()
     assert sum(rejects.reasons.values()) == sum(map(len, expected.values()))
+
+
+SOME_BROKEN = numbered(
+    pl.DataFrame(
+        {"x": [5, None, None], records.BROKEN: [None, ["b"], ["b", "c"]], records.RAW: [None, "?", "!"]},
+        schema={"x": pl.Int64, records.BROKEN: pl.List(pl.String), records.RAW: pl.String},
+    ),
+    100,
+)
+
+
+def test_records_that_are_no_rows_leave_with_their_reasons_and_nothing_is_told_of_the_rows():
+    rejects = Rejects()
+    left = rejects.take_broken(SOME_BROKEN)
+    assert left.rows(named=True) == [{"x": 5, ROW: 100}]
+    assert rejects.reasons == {"b": 2, "c": 1}
+
+
+def test_the_text_of_a_broken_record_is_kept_and_its_row_number():
+    rejects = Rejects()
+    rejects.take_broken(SOME_BROKEN)
+    found = rejects.rows(SOME_BROKEN, "in/a.csv")
+    assert found.columns == ["x", records.RAW, REASONS, FILE, ROW]
+    assert found.rows() == [(None, "?", ["b"], "in/a.csv", 101), (None, "!", ["b", "c"], "in/a.csv", 102)]
+
+
+def test_where_every_record_is_a_row_none_is_taken():
+    rejects = Rejects()
+    assert rejects.take_broken(RAW) is RAW
+    assert rejects.reasons == {}

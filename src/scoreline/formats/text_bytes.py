@@ -102,11 +102,21 @@ class TextBytes:
         decoder: Any = codecs.getincrementaldecoder(self._stored)(errors=_marking())
         beginning = True
         for chunk in self._unpacked(heard):
-            text = decoder.decode(chunk)
+            text = self._decoded(decoder, chunk)
             if text:
                 yield _encoded(text.removeprefix(_MARK) if beginning else text)
                 beginning = False
-        yield _encoded(decoder.decode(b"", final=True))
+        yield _encoded(self._decoded(decoder, b"", final=True))
+
+    def _decoded(self, decoder: Any, chunk: bytes, *, final: bool = False) -> str:
+        try:
+            return str(decoder.decode(chunk, final=final))
+        except UnicodeError as error:
+            # Single bytes that are no text are marked; this one is about the whole.
+            raise InputInvalid(
+                f"{self._path} cannot be read as {self._stored}: {error}",
+                hint="name the encoding exactly, such as csv=Csv(encoding='utf-16-le')",
+            ) from error
 
     def _unpacked(self, heard: Callable[[bytes], object] | None) -> Iterator[bytes]:
         total = 0
@@ -153,7 +163,7 @@ def sha256() -> Any:
 
 @cache
 def is_ascii_compatible(encoding: str) -> bool:
-    """Whether bytes below 128 always stand for ASCII: separators and ends of lines can then be found in the bytes."""
+    """Whether bytes below 128 always stand for ASCII, so that separators and ends of lines are found in the bytes."""
     name = codecs.lookup(encoding).name
     if name in {UTF8, "ascii"}:
         return True

@@ -174,9 +174,8 @@ class TextRows:
         cuts, broken = piece.cut(layout.cutter)
         if len(cuts) != piece.unit.rows:
             raise _disagree(piece, len(cuts))
-        bad: dict[int, tuple[str, ...]] = {
-            at: (reason,) for at, reason in (broken | piece.undecodable(cuts, broken)).items()
-        }
+        broken |= piece.undecodable(cuts, broken)
+        bad: dict[int, tuple[str, ...]] = {at: (reason,) for at, reason in broken.items()}
         data, kept = (piece.data, cuts) if not bad else _without(piece.data, cuts, bad)
         parsed = self.dialect.parse(_as_utf8(data, piece.encoding), kept, layout, columns)
         good = np.delete(np.arange(len(cuts)), list(bad)) if bad else np.arange(len(cuts))
