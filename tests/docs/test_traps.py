@@ -20,6 +20,7 @@ CITED = sorted({found.groups() for found in REFERENCE.finditer(PAGE)}, key=str)
 SUITES = {
     "test_sqlite_ledger": SharedLedgerSuite,
     "test_parquet_source": ParquetSourceSuite,
+    "test_inbox_source": ParquetSourceSuite,
     "test_parquet_sink": FileSinkSuite,
 }
 
