@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from benchmarks import commands, data, report
 from benchmarks.measure import measure
 from benchmarks.race import Contender, Result, race
@@ -17,6 +19,7 @@ from benchmarks.race import Contender, Result, race
 CACHE = Path(__file__).parent / ".cache"
 PAGE = commands.ROOT / "docs" / "benchmarks" / "core.md"
 PANDAS_ROWS = 1_000_000
+INBOX_FILES, INBOX_ROWS = 200, 5_000
 SMALL_ROWS = 62_000  # a real month
 
 
@@ -49,6 +52,33 @@ class Bench:
         usual = data.large_month(self.cache, fewer)
         return self.compare(f"{rows:,} rows, {groups}", month, rows, usual, fewer)
 
+    def inbox(self) -> list[Result]:
+        """Many small files that have just arrived, published and moved by one process."""
+        files = data.small_files(self.cache, INBOX_FILES, INBOX_ROWS)
+        work = self.cache / "inbox"
+        env = commands.environment(work / "home")
+        places: dict[str, str | Path] = {"root": work, "model": self.model, "job": commands.INBOX_JOB}
+
+        def arrive() -> list[str]:
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.copytree(files, work / "inbox", copy_function=shutil.copyfile)
+            trust = commands.scoreline(commands.TRUST, model=self.model)
+            measure(trust, cwd=commands.ROOT, env=env)
+            return commands.scoreline(commands.INBOX, **places)
+
+        def rows() -> int:
+            moved = len(list((work / "processed").iterdir()))
+            if moved != INBOX_FILES:
+                raise commands.NothingPublishedError(f"{moved} files were moved, {INBOX_FILES} arrived")
+            return sum(pq.read_metadata(path).num_rows for path in (work / "output").iterdir())
+
+        backfill = Contender(f"scoreline backfill, {INBOX_FILES} files", arrive, rows, env)
+        results = race(
+            f"{INBOX_FILES} files of 5 to {INBOX_ROWS:,} rows in an inbox", [backfill], self.repeats, commands.ROOT
+        )
+        shutil.rmtree(work)
+        return results
+
     def compare(self, case: str, month: Path, rows: int, usual: Path, usual_rows: int) -> list[Result]:
         """Scoreline on `month`, a copy of what it published, plain pandas on `usual`."""
         work = self.cache / "work"
@@ -76,8 +106,11 @@ class Bench:
         return results
 
 
-def cases(bench: Bench, rows: list[int]) -> Iterator[list[Result]]:
+def cases(bench: Bench, rows: list[int], *, inbox_only: bool) -> Iterator[list[Result]]:
     """All cases, one after the other."""
+    yield bench.inbox()
+    if inbox_only:
+        return
     yield bench.start_up()
     yield bench.small()
     for number, count in enumerate(rows):
@@ -97,6 +130,7 @@ def options() -> argparse.Namespace:
         default=[10_000_000, 30_000_000],
         help="rows of the large months; the first is measured as a single row group too",
     )
+    parser.add_argument("--inbox", action="store_true", help="measure the inbox of small files only")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where made-up months are kept")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
@@ -114,7 +148,7 @@ def main() -> int:
         return 2
     print("\n".join(f"{name}: {value}" for name, value in report.machine().items()), end="\n\n")
     results: list[Result] = []
-    for case in cases(Bench(asked.cache.resolve(), asked.repeats), asked.rows):
+    for case in cases(Bench(asked.cache.resolve(), asked.repeats), asked.rows, inbox_only=asked.inbox):
         print(report.tables(case), flush=True)
         results += case
     if asked.json:

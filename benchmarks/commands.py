@@ -17,6 +17,8 @@ SCRIPT = Path(sys.executable).parent / "scoreline"  # as installed beside this P
 JOB = "examples/nyc_green/job.py"
 PARTITION = f"{data.YEAR}-{data.MONTH:02d}"
 TRUST = "models trust {model}"
+INBOX = "backfill {job} --set root={root} --set model={model}"
+INBOX_JOB = "benchmarks/inbox_job.py"
 RUN = "run {job} {partition} --force --set data={data} --set model={model} --set output={output}"
 
 
@@ -26,7 +28,8 @@ class NothingPublishedError(Exception):
 
 def scoreline(template: str, **values: str | Path) -> list[str]:
     """A Scoreline command from its template."""
-    words = (word.format(job=JOB, partition=PARTITION, **values) for word in template.split())
+    given = {"job": JOB, "partition": PARTITION, **values}
+    words = (word.format(**given) for word in template.split())
     return [str(SCRIPT), *words]
 
 

@@ -58,6 +58,21 @@ def large_month(folder: Path, rows: int, group_rows: int = BLOCK, compression: s
     return path
 
 
+def small_files(folder: Path, count: int, rows: int) -> Path:
+    """A folder with ``count`` files of 5 to ``rows`` trips, made once."""
+    place = folder / f"files-{count}-{rows}-v{RECIPE}"
+    if place.exists():
+        return place
+    sizes = np.random.default_rng(count).integers(5, rows, count, endpoint=True)
+    month = _month(YEAR, MONTH, int(sizes.sum()))
+    part = place.with_suffix(".part")
+    part.mkdir(parents=True, exist_ok=True)
+    for number, (start, size) in enumerate(zip(np.cumsum(sizes) - sizes, sizes, strict=True)):
+        pq.write_table(month.slice(start, size), part / f"batch-{number:04d}.parquet")
+    part.replace(place)
+    return place
+
+
 def blocks(rows: int) -> Iterator[pa.Table]:
     """`rows` rows in tables of a million or less, in the old schema of the TLC."""
     base = _month(YEAR, MONTH, min(rows, BLOCK))

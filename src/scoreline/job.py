@@ -339,6 +339,16 @@ def _check_slots(job: Job) -> Iterator[str]:
                 yield f"the path {files.path!r} in sinks is the same for every {name}; add {{{name}}}"
 
 
+def _check_processed(job: Job) -> Iterator[str]:
+    for sink in job.sink_files:
+        if sink.is_inbox:
+            yield f"{sink.path!r} in sinks has processed=; only a source's files are moved away"
+    if job.source.is_inbox:
+        known = {*TIME_FIELDS, *dict(job.identity), "job", "name"}
+        for name in sorted(Template(job.source.processed_place[1]).fields - known):
+            yield f"the processed place {str(job.source.processed)!r} has the field {{{name}}}, which nothing fills"
+
+
 def _check_partitions_apart(job: Job, files: Files, role: str) -> Iterator[str]:
     """Renders partitions that differ in one part of their time, because a form such as {start:%m} may leave it out."""
     try:
@@ -421,6 +431,7 @@ _CHECKS = (
     _check_columns_read,
     _check_parts_present,
     _check_paths,
+    _check_processed,
     _check_slots,
     _check_texts,
     _check_sinks_apart,

@@ -72,20 +72,20 @@ class Tried:
 
     Attributes:
         rows: kept rows of all samples.
-        found: the evidence of the largest one; None while there is none, or where a form disagreed.
+        found: the evidence of the largest one.
+        doubted: whether a form has disagreed: then every run looks for itself.
     """
 
     rows: int = 0
     found: Evidence | None = None
+    doubted: bool = False
 
     def evidence(self, find: Callable[[], Evidence]) -> Evidence:
         """What was found before, if that is enough, else what ``find`` finds in this run's own rows."""
-        if self.found is not None and self.rows >= SAMPLE_ROWS:
+        if self.found is not None and self.rows >= SAMPLE_ROWS and not self.doubted:
             return replace(self.found, shared=True)
         now = find()
-        if now.parity is not None and not now.parity.agrees:
-            self.rows, self.found = 0, None
-            return now
+        self.doubted |= now.parity is not None and not now.parity.agrees
         self.rows += now.rows
         if self.found is None or now.rows > self.found.rows:
             self.found = now

@@ -154,7 +154,7 @@ class ReadsHiddenFiles(ParquetSource):
     def fingerprint(self, partition):
         found = super().fingerprint(partition)
         hidden = sorted((self.folder / partition.slug).glob(".*.parquet"))
-        return found + tuple(self._identify(path) for path in hidden)
+        return found + tuple(self.identify(path) for path in hidden)
 
 
 class TakesDamageForNoRows(ParquetSource):
@@ -165,6 +165,33 @@ class TakesDamageForNoRows(ParquetSource):
             return super().fingerprint(partition)
         except InputInvalid:
             return ()
+
+
+class RemovesWhatIsDone(ParquetSource):
+    found_by = "the_input_stays_the_same_when_it_is_done"
+
+    def done(self, partition, files):
+        for file in files:
+            Path(file.path).unlink(missing_ok=True)
+        return ()
+
+
+class PutsAwayWhateverLiesThere(ParquetSource):
+    """Looks at names alone."""
+
+    found_by = "done_leaves_what_has_come_since"
+
+    def done(self, partition, files):
+        for file in files:
+            Path(file.path).rename(self.folder / Path(file.path).name)
+        return ()
+
+
+class IsNeverDone(ParquetSource):
+    found_by = "done_may_be_repeated"
+
+    def done(self, partition, files):
+        return tuple(f"{file.path} was moved" for file in files)
 
 
 class StaysAtHome(ParquetSource):

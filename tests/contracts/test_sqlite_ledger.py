@@ -1,6 +1,7 @@
 """What the SQLite ledger promises beyond its contract: processes, reboots, clocks, and files that are no ledger."""
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
@@ -226,3 +227,34 @@ def test_a_folder_that_nobody_may_write_to_is_an_error_with_a_hint():
     # Not even root may create a file here.
     with pytest.raises(LedgerFailed, match="cannot be used"):
         SqliteLedger(sqlite.Path("/proc/self/ledger.sqlite"))
+
+
+# -- connections
+
+
+def test_a_ledger_that_was_put_away_is_not_written_to(path):
+    ledger = SqliteLedger(path)
+    ledger.claim(new_run("run-1"), tiny_lease())
+    path.rename(path.with_name("old.sqlite"))
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    SqliteLedger(path)
+    ledger.claim(new_run("run-2"), tiny_lease())
+    assert [run.run_id for run in SqliteLedger(path).runs()] == ["run-2"]
+
+
+def test_a_fork_has_a_connection_of_its_own(path):
+    ledger = SqliteLedger(path)
+    ledger.claim(new_run("run-1"), tiny_lease())
+    parent = ledger._own()
+    if not (child := os.fork()):
+        os._exit(int(ledger._own() is parent or len(ledger.runs()) != 1))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(ledger.runs()) == 1
+
+
+def test_the_file_stands_alone_once_nobody_uses_the_ledger(path):
+    ledger = SqliteLedger(path)
+    ledger.claim(new_run("run-1"), tiny_lease())
+    del ledger
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

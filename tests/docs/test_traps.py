@@ -23,6 +23,7 @@ SUITES = {
     "test_parquet_source": ParquetSourceSuite,
     "test_csv_source": CsvSourceSuite,
     "test_jsonl_source": JsonlSourceSuite,
+    "test_inbox_source": ParquetSourceSuite,
     "test_parquet_sink": FileSinkSuite,
     "test_text_sink": FileSinkSuite,
 }

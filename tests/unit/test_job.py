@@ -388,3 +388,14 @@ def test_the_digest_is_over_json_that_can_be_read_again():
     # Nothing in a declaration may depend on an object's address or on the order of a set.
     declared = [part.declaration() for part in (*BASE["derive"], *BASE["filters"], *BASE["features"], *BASE["output"])]
     assert json.loads(json.dumps(declared)) == declared
+
+
+def test_only_a_source_s_files_are_moved_away():
+    (finding,) = lint(job(sinks=Files("{slug}.parquet", under="out", processed="done")))
+    assert "processed" in finding
+
+
+def test_a_field_of_the_processed_place_that_nothing_fills_is_found():
+    (finding,) = lint(job(source=Files("{slug}.parquet", under="in", processed="done/{when}_{name}")))
+    assert "{when}" in finding
+    assert not lint(job(source=Files("{slug}.parquet", under="in", processed="done/{yyyy}/{job}_{slug}_{name}")))

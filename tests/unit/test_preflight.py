@@ -6,10 +6,10 @@ from tests.unit.models.pickles import pair
 from tests.unit.samples import Doubling, constants, job, split
 
 from scoreline import Field, Filter, Rule, between, computed, cross, expression, number, passthrough, prediction, row_id
-from scoreline.abc import Batch, Predictions
+from scoreline.abc import Batch, Parity, Predictions
 from scoreline.errors import InputInvalid, JobError, LossyCast, ModelFailed, NotRowWise
 from scoreline.models.sklearn import adapt
-from scoreline.preflight import SAMPLE_ROWS, examine, first_rows
+from scoreline.preflight import SAMPLE_ROWS, Evidence, Tried, examine, first_rows
 
 ROWS = pl.DataFrame({"x": [3.0, 1.0, 2.0, 5.0, 4.0], "t": list("abcde")})
 MEAN = pl.col("x").mean()
@@ -253,3 +253,29 @@ def test_the_first_unit_that_there_is_is_the_sample():
 def test_a_partition_without_rows_has_no_sample():
     assert first_rows(Few(((),)), [split()], ["x"]) is None
     assert first_rows(Few(()), [], ["x"]) is None
+
+
+def _found(rows, *, agrees=True):
+    return Evidence(rows, Parity(agrees, rows, 0.0, "tried"))
+
+
+def test_samples_of_small_files_add_up_to_that_of_a_large_one():
+    tried, looked = Tried(), []
+    for _ in range(6):
+        evidence = tried.evidence(lambda: looked.append(1) or _found(300))
+    assert len(looked) == 4
+    assert evidence.shared
+    assert evidence.to_dict()["shared"]
+
+
+def test_a_large_sample_is_enough_for_the_next_run():
+    tried = Tried()
+    assert not tried.evidence(lambda: _found(1_000)).shared
+    assert tried.evidence(lambda: _found(0)).rows == 1_000
+
+
+def test_a_form_that_disagrees_once_is_never_taken_from_an_earlier_run():
+    tried = Tried()
+    tried.evidence(lambda: _found(900))
+    assert not tried.evidence(lambda: _found(500, agrees=False)).accelerate
+    assert not any(tried.evidence(lambda: _found(5_000)).shared for _ in range(3))
