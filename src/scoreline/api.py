@@ -406,7 +406,7 @@ def replay(
     corrections: str | os.PathLike[str],
     *,
     dry_run: bool = False,
-    told: Callable[[Replayed], object] = lambda _: None,
+    told: Callable[[Replayed], object] | None = None,
     model: str | os.PathLike[str] | None = None,
     settings: Mapping[str, str] | None = None,
     home: str | os.PathLike[str] | None = None,
@@ -457,7 +457,8 @@ def replay(
         return done
     correction, new = record_corrections(assembly, chosen, done.checked)
     done = replace(done, correction=correction, new=new)
-    told(done)
+    if told is not None:
+        told(done)
     return replace(done, run=run_core(assembly, chosen, Wish(stale=True)))
 
 
