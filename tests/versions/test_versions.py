@@ -1,5 +1,6 @@
 """Models made by scikit-learn 1.0 to current: scored as their own version scores them, or refused; never wrong."""
 
+import json
 from datetime import UTC, datetime
 
 import polars as pl
@@ -8,9 +9,11 @@ from tests.versions import table
 from tests.versions.environments import CURRENT, VERSIONS
 from tests.versions.golden import model_folder
 from tests.versions.make_models import KINDS, LINEAR
+from tests.versions.rows import rows
 from tests.versions.scoring import EQUAL, require_equal, scored
 
 from scoreline.errors import ModelOutdated
+from scoreline.models.pair import read_pair
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # scikit-learn 1.0 is compiled, the first time
 OLD = [version for version in VERSIONS if version != CURRENT]
@@ -45,6 +48,22 @@ def test_joblibs_file_comes_to_the_same_as_the_pickle(outcomes, version, kind):
 @every_version
 def test_a_dict_vectorizer_with_a_linear_model_is_scored_whatever_made_it(outcomes, version, kind):
     assert outcomes(version, kind) == EQUAL
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "joblib"])
+@pytest.mark.parametrize("kind", PLAIN)
+@every_version
+def test_such_a_pair_is_read_by_structure_and_predicts_what_was_recorded(models, made_with, version, kind, suffix):
+    file = models(version) / f"{kind}.{suffix}"
+    pair = read_pair(file.read_bytes(), str(file))
+    if pair is None:  # joblib keeps labels that are objects as a pickle of their own, which is not followed
+        assert (kind, suffix) == ("dict-logistic", "joblib")
+        return
+    assert pair.version == made_with(version)["scikit-learn"]
+    vectorizer, estimator = pair.filled()
+    records = pl.DataFrame(rows()).select(KINDS[kind][1]).to_dicts()
+    said = pl.Series(estimator.predict(vectorizer.transform(records)).tolist())
+    require_equal(said, json.loads(file.with_suffix(".json").read_text()))
 
 
 @every_kind

@@ -21,9 +21,11 @@ _SCALAR = {Name(f"{core}.multiarray", "scalar") for core in _CORES}
 _FROM_BUFFER = {Name(f"{core}.numeric", "_frombuffer") for core in _CORES}
 _ENCODE = Name("_codecs", "encode")
 WRAPPER = Name("joblib.numpy_pickle", "NumpyArrayWrapper")
-_FLOATS = {Name("numpy", name) for name in ("float64", "float32")}
+_BITS = ("8", "16", "32", "64")
+_NUMBERS = ("float32", "float64", *(f"int{bits}" for bits in _BITS), *(f"uint{bits}" for bits in _BITS))
+_TYPES = {Name("numpy", name) for name in _NUMBERS}
 
-NAMES = {ARRAY, DTYPE, _ENCODE, WRAPPER, *_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, *_FLOATS}
+NAMES = {ARRAY, DTYPE, _ENCODE, WRAPPER, *_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, *_TYPES}
 """All names that mean something here."""
 
 _KIND = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[48]|U[1-9][0-9]{0,5}|O8?)")
@@ -62,7 +64,7 @@ def number_of(value: Any) -> float | np.ndarray:
 
 def dtype_of(value: Any) -> np.dtype:
     """The element type that ``numpy.float64``, or a pickled dtype, stands for."""
-    if isinstance(value, Name) and value in _FLOATS:
+    if isinstance(value, Name) and value in _TYPES:
         return np.dtype(value.name)
     if not isinstance(value, Thing) or value.callee != DTYPE or not value.arguments:
         raise Unreadable("an element type is not NumPy's")

@@ -30,8 +30,9 @@ _MODULES = {
     "_ridge": ("Ridge", "RidgeCV"),
 }
 _LINEAR = {Name(f"sklearn.linear_model.{module}", name) for module, names in _MODULES.items() for name in names}
+_MATRIX_TYPES = {"float": np.float64, "int": np.int64}
 _PYTHON = {
-    *(Name(module, name) for module in ("builtins", "__builtin__") for name in ("object", "bytes", "float")),
+    *(Name(module, name) for module in ("builtins", "__builtin__") for name in ("object", "bytes", *_MATRIX_TYPES)),
     *(Name(module, "_reconstructor") for module in ("copyreg", "copy_reg")),
 }
 _KNOWN = {VECTORIZER, _PIPELINE, *_LINEAR, *_PYTHON, *inert_arrays.NAMES}
@@ -211,9 +212,9 @@ def _all_are(kind: type, values: Any, container: type[list[Any] | dict[Any, Any]
 
 
 def _matrix_dtype(value: Any) -> Any:
-    if isinstance(value, Name) and value.name == "float":
-        return np.float64
+    if isinstance(value, Name) and value.module in {"builtins", "__builtin__"} and value.name in _MATRIX_TYPES:
+        return _MATRIX_TYPES[value.name]
     dtype = dtype_of(value)
-    if dtype.kind != "f":
+    if dtype.kind not in "fiu":
         raise Unreadable(f"its DictVectorizer makes matrices of {dtype}")
     return dtype.type

@@ -91,7 +91,15 @@ def test_joblibs_files_are_read_too(kind, compress):
 
 @pytest.mark.parametrize(
     "options",
-    [{"sparse": True}, {"separator": ": "}, {"sort": False}, {"dtype": np.float32}, {"dtype": float}],
+    [
+        {"sparse": True},
+        {"separator": ": "},
+        {"sort": False},
+        {"dtype": np.float32},
+        {"dtype": float},
+        {"dtype": int},
+        {"dtype": np.int32},
+    ],
     ids=str,
 )
 def test_the_vectorizers_options_are_kept(options):
@@ -182,7 +190,7 @@ DAMAGES = {
     "a name that is a number": (0, "feature_names_", [1, *VOCABULARY]),
     "no names": (0, "feature_names_", None),
     "no separator": (0, "separator", None),
-    "a matrix of integers": (0, "dtype", np.dtype("i8")),
+    "a matrix of texts": (0, "dtype", np.dtype("U8")),
     "coefficients in a list": (1, "coef_", [1.0]),
     "another width": (1, "n_features_in_", 3),
     "no intercept": (1, "intercept_", None),
