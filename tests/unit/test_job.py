@@ -31,6 +31,7 @@ from scoreline import (
 from scoreline.contract import within_partition
 from scoreline.errors import JobError
 from scoreline.job import lint, require_sound
+from scoreline.retention import Retention
 
 # --- what is a job --------------------------------------------------------------------------------------------------
 
@@ -185,6 +186,7 @@ INDIFFERENT = {
     "experiment": {"experiment": "trials"},
     "fit": {"fit": len},
     "simulate": {"simulate": max},
+    "retention": {"retention": Retention(outputs_days=1)},
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},
