@@ -33,6 +33,7 @@ from scoreline import (
 from scoreline.contract import within_partition
 from scoreline.errors import JobError
 from scoreline.job import lint, require_sound
+from scoreline.retention import Retention
 
 # --- what is a job --------------------------------------------------------------------------------------------------
 
@@ -189,6 +190,7 @@ INDIFFERENT = {
     "fit": {"fit": len},
     "simulate": {"simulate": max},
     "training": {"training": Files("{slug}.parquet", under="learned")},
+    "retention": {"retention": Retention(outputs_days=1)},
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},
