@@ -92,6 +92,7 @@ def load(
         options = tuple(part for name, text in (settings or {}).items() for part in ("--set", f"{name}={text}"))
         loaded = Loaded(made, place.folder, place.home, file, options, told)
     of_job = loaded.settings.with_defaults(loaded.job.settings, "the job's settings", loaded.folder)
+    of_job.require_ordered()
     loaded = replace(loaded, settings=of_job)
     if model is not None:
         uri = str(model)

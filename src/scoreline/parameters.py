@@ -151,7 +151,7 @@ def _annotation(hint: Any) -> tuple[Any, bool, Setting | None]:
 def _from_setting(told: Value, kind: Any, folder: Path) -> Any:
     """A setting's value as the annotation wants it; a path is absolute already, but for the default of the table."""
     if isinstance(told.value, Path) and told.origin == DEFAULT:
-        return told.value
+        return told.text if kind is str else told.value
     return _read(f"{told.name} ({told.origin})", str(told.value), kind, folder)
 
 

@@ -36,6 +36,7 @@ _CRON = (
     (1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
     (0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
 )
+_ORDERED = (("MIN_TRIP_DISTANCE", "MAX_TRIP_DISTANCE"), ("MIN_LOCATION_ID", "MAX_LOCATION_ID"))
 _OTHERS = ("DEBUG", "REAL_DATA", "REQUIRE_REAL_DATA")
 """Variables with the prefix that are no settings of a job."""
 
@@ -133,15 +134,27 @@ class Settings:
         """Whether somebody has set it."""
         return self.told(name).given
 
+    def require_ordered(self) -> None:
+        """Refuses a lowest value above the highest; asked when everybody has had a say.
+
+        Raises:
+            UsageError: with both origins.
+        """
+        for low, high in _ORDERED:
+            least, most = self.told(low), self.told(high)
+            if least.value > most.value:
+                raise UsageError(
+                    f"{low}={least.text} ({least.origin}) is above {high}={most.text} ({most.origin})",
+                    hint="set both, the lowest value first",
+                )
+
     def with_text(self, name: str, text: str, origin: str, folder: Path) -> Settings:
         """These settings, with one of them said by somebody else.
 
         Raises:
             UsageError: the text is not of the setting's form.
         """
-        values = {**self.values, name: _value(BY_NAME[name], text, origin, folder)}
-        _require_ordered(values)
-        return replace(self, values=values)
+        return replace(self, values={**self.values, name: _value(BY_NAME[name], text, origin, folder)})
 
     def with_defaults(self, given: Mapping[str, object], origin: str, folder: Path) -> Settings:
         """These settings, with a job's own defaults for what nobody else has set.
@@ -347,7 +360,6 @@ def read_settings(
         for text, origin, of_user in _said(one, environment, lines, env_file):
             values[one.name] = _value(one, text, origin, (working or Path.cwd()) if of_user else folder)
             break
-    _require_ordered(values)
     return Settings(values, env_file, tuple(_odd_names(environment, lines, env_file)))
 
 
@@ -405,17 +417,6 @@ def _default(one: Declared) -> Value:
         return Value(one.name, None, DEFAULT, "")
     value = one.kind.read(one.default)
     return Value(one.name, Path(value) if one.kind.place else value, DEFAULT, one.default)
-
-
-def _require_ordered(values: Mapping[str, Value]) -> None:
-    """Refuses a lowest value above the highest."""
-    for low, high in (("MIN_TRIP_DISTANCE", "MAX_TRIP_DISTANCE"), ("MIN_LOCATION_ID", "MAX_LOCATION_ID")):
-        least, most = (values.get(name) or _default(BY_NAME[name]) for name in (low, high))
-        if least.value > most.value:
-            raise UsageError(
-                f"{low}={least.text} ({least.origin}) is above {high}={most.text} ({most.origin})",
-                hint="set both, the lowest value first",
-            )
 
 
 def _odd_names(

@@ -374,3 +374,9 @@ def test_a_job_s_own_settings_are_defaults(write, tmp_path):
 def test_a_job_made_in_python_has_its_env_file_beside_its_home(tmp_path):
     (tmp_path / ".env").write_text("MAX_WORKERS=3\n")
     assert load(job(), home=tmp_path / "home", environment={}).settings["MAX_WORKERS"] == 3
+
+
+def test_bounds_in_the_wrong_order_are_refused_when_a_job_is_loaded(write, tmp_path):
+    (tmp_path / ".env").write_text("MIN_LOCATION_ID=264\n")
+    with pytest.raises(UsageError, match=r"MIN_LOCATION_ID=264 .*line 1.* is above MAX_LOCATION_ID=263 \(default\)"):
+        load(write("job = declared()"), environment={})

@@ -203,12 +203,17 @@ def test_a_value_of_another_form_is_refused_with_name_origin_and_form(name, text
 @pytest.mark.parametrize("kind", ["TRIP_DISTANCE", "LOCATION_ID"])
 def test_a_lowest_value_above_the_highest_is_refused_with_both_origins(said, kind):
     with pytest.raises(UsageError, match=rf"MIN_{kind}=9 .*line 1.* is above MAX_{kind}=8 .*environment variable"):
-        said(f"MIN_{kind}=9\n", {f"SCORELINE_MAX_{kind}": "8"})
+        said(f"MIN_{kind}=9\n", {f"SCORELINE_MAX_{kind}": "8"}).require_ordered()
 
 
 def test_a_lowest_value_above_the_default_of_the_highest_is_refused(said):
     with pytest.raises(UsageError, match=r"is above MAX_TRIP_DISTANCE=50 \(default\)"):
-        said("MIN_TRIP_DISTANCE=51\n")
+        said("MIN_TRIP_DISTANCE=51\n").require_ordered()
+
+
+def test_bounds_are_compared_when_the_job_has_had_its_say(said):
+    both = {"MIN_TRIP_DISTANCE": 60, "MAX_TRIP_DISTANCE": 100}
+    said("MIN_TRIP_DISTANCE=70\n").with_defaults(both, "the job", JOB).require_ordered()
 
 
 @pytest.mark.parametrize("one", TABLE, ids=lambda one: one.name)

@@ -47,7 +47,9 @@ def _told(job: str | None, given: dict[str, str]) -> Any:
         return load(job, settings=given).settings
     if given:
         raise click.UsageError("--set fills a parameter of a job: name the JOB")
-    return read_settings(os.environ, Path.cwd() / ENV_FILE, Path.cwd())
+    told = read_settings(os.environ, Path.cwd() / ENV_FILE, Path.cwd())
+    told.require_ordered()
+    return told
 
 
 def _text(value: Any) -> str:
