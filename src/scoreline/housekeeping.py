@@ -33,7 +33,6 @@ class Ask:
         ledger: instead of the SQLite ledger in the home.
         outputs_days: instead of what the jobs declare.
         logs_days: likewise.
-        logs: log files in use, whose rotated neighbours are looked at.
         dry_run: only tell.
     """
 
@@ -43,7 +42,6 @@ class Ask:
     ledger: Ledger | None = None
     outputs_days: float | None = None
     logs_days: float | None = None
-    logs: Sequence[Path] = ()
     dry_run: bool = False
 
 
@@ -67,8 +65,11 @@ def clean_up(ask: Ask) -> PruneReport:
     for one in chores:
         place = partial(published_path, one.loaded)
         reports.append(prune(one.assembly, place, one.retention, dry_run=ask.dry_run))
-    logs = _longest([one.retention.logs_days for one in chores])
-    reports.append(prune_logs(ask.logs, logs, now, dry_run=ask.dry_run))
+    days: dict[Path, list[float | None]] = {}
+    for one in chores:
+        if (log := _logs(one.loaded)) is not None:
+            days.setdefault(log, []).append(one.retention.logs_days)
+    reports += [prune_logs([log], _longest(some), now, dry_run=ask.dry_run) for log, some in days.items()]
     return together(reports, dry_run=ask.dry_run)
 
 
@@ -142,11 +143,20 @@ def _ledger(ask: Ask, home: Path) -> Ledger:
 
 
 def _retention(ask: Ask, loaded: Loaded) -> Retention:
-    """What the job declares, but for what was asked for."""
-    declared = loaded.job.retention
-    if ask.outputs_days is not None:
-        declared = replace(declared, outputs_days=ask.outputs_days)
-    return declared if ask.logs_days is None else replace(declared, logs_days=ask.logs_days)
+    """What was asked for, else what the settings say, else what the job declares."""
+    told, chosen = loaded.settings, {"outputs_days": ask.outputs_days, "logs_days": ask.logs_days}
+    for name, setting in (("outputs_days", "OUTPUT_RETENTION_DAYS"), ("logs_days", "LOG_RETENTION_DAYS")):
+        if chosen[name] is None and told.given(setting):
+            chosen[name] = told[setting]
+    return replace(loaded.job.retention, **{name: days for name, days in chosen.items() if days is not None})
+
+
+def _logs(loaded: Loaded) -> Path | None:
+    """The job's log file, where it writes one."""
+    told = loaded.settings
+    if told["LOGS_DIR"] is None:
+        return None
+    return Path(loaded.folder / told["LOGS_DIR"] / (told["LOG_FILE"] or f"{loaded.job.name}.log"))
 
 
 def _longest(days: Sequence[float | None]) -> float | None:

@@ -135,3 +135,28 @@ def test_report_without_a_partition_is_of_the_newest_and_readable(cli, year):
 def test_report_of_what_has_expired_says_so(cli, year):
     cli("prune", year.file, "--older-than", 0)
     assert "expired on" in cli.refuses("report", year.file, "2021-01", code=75)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_output_retention_days_of_the_settings_comes_before_the_job_s_own(cli, year):
+    (year.root / ".env").write_text("OUTPUT_RETENTION_DAYS=0  # everything but the newest\n")
+    assert cli.json("prune", year.file, "--dry-run")["expired"] == ["sums 2021-01", "sums 2021-02"]
+    assert cli.json("prune", year.file, "--older-than", 1, "--dry-run")["expired"] == []
+    longer = {"SCORELINE_OUTPUT_RETENTION_DAYS": "1"}
+    assert cli.json("prune", year.file, "--dry-run", environment=longer)["expired"] == []
+
+
+def test_log_retention_days_lets_rotated_logs_of_the_job_go(cli, year):
+    logs = year.root / "logs"
+    logs.mkdir()
+    for name in ("sums.log", "sums.log.1", "other.log.1"):
+        (logs / name).write_text("x" * 100)
+        os.utime(logs / name, (0, 0))
+    (year.root / ".env").write_text("LOGS_DIR=logs\nLOG_RETENTION_DAYS=100000\n")
+    assert cli.json("prune", year.file)["removed"] == []
+    (year.root / ".env").write_text("LOGS_DIR=logs\n")
+    report = cli.json("prune", year.file)
+    assert [(one["kind"], one["path"]) for one in report["removed"]] == [("log", str(logs / "sums.log.1"))]
+    assert sorted(path.name for path in logs.iterdir()) == ["other.log.1", "sums.log"]
