@@ -388,3 +388,17 @@ def test_the_digest_is_over_json_that_can_be_read_again():
     # Nothing in a declaration may depend on an object's address or on the order of a set.
     declared = [part.declaration() for part in (*BASE["derive"], *BASE["filters"], *BASE["features"], *BASE["output"])]
     assert json.loads(json.dumps(declared)) == declared
+
+
+@pytest.mark.parametrize(
+    ("path", "finding"),
+    [
+        ("all.parquet", "the path 'all.parquet' in training is the same for several partitions; add {slug}"),
+        (
+            "{slug}-{model_version}.parquet",
+            "the path '{slug}-{model_version}.parquet' in training names the model; only sinks can",
+        ),
+    ],
+)
+def test_lint_looks_at_training_files_too(path, finding):
+    assert lint(job(training=Files(path, under="learned"))) == [finding]
