@@ -19,8 +19,8 @@ from scoreline.backfilling import backfill as backfill_core
 from scoreline.config import Loaded, limits, load
 from scoreline.errors import FilesDamaged, InputMissing, UsageError
 from scoreline.explanation import Explanation
-from scoreline.formats.tables import table_writer
 from scoreline.formats.published import opened
+from scoreline.formats.tables import table_writer
 from scoreline.job import Job, require_sound
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.neighbours import importable
