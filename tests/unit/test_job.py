@@ -401,3 +401,17 @@ def test_a_field_of_the_processed_place_that_nothing_fills_is_found():
     (finding,) = lint(job(source=Files("{slug}.parquet", under="in", processed="done/{when}_{name}")))
     assert "{when}" in finding
     assert not lint(job(source=Files("{slug}.parquet", under="in", processed="done/{yyyy}/{job}_{slug}_{name}")))
+
+
+@pytest.mark.parametrize(
+    ("path", "finding"),
+    [
+        ("all.parquet", "the path 'all.parquet' in training is the same for several partitions; add {slug}"),
+        (
+            "{slug}-{model_version}.parquet",
+            "the path '{slug}-{model_version}.parquet' in training names the model; only sinks can",
+        ),
+    ],
+)
+def test_lint_looks_at_training_files_too(path, finding):
+    assert lint(job(training=Files(path, under="learned"))) == [finding]
