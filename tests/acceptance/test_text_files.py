@@ -35,7 +35,7 @@ def test_broken_records_are_told_by_every_command(cli, job, month):
     assert report["counts"]["reasons"] == {"record:too few fields": 1}
     shown = cli("quarantine", "show", job.job, MONTH, *about[2:]).stdout
     assert "1,2,3" in shown
-    told = cli.json("explain", job.job, f"{MONTH}_0-500", *about[2:])
+    told = cli.json("explain", job.job, f"{MONTH}_0-500", *about[2:], code=1)
     assert told["fate"] == "quarantined"
     assert "2,000 in" in cli(*job.run("a", *AS_CSV, "--preview", "--limit", "2000")).stdout
 
