@@ -27,14 +27,15 @@ def job(
     low_miles: Annotated[float, sl.Setting("MIN_TRIP_DISTANCE")] = 0.1,
     high_miles: Annotated[float, sl.Setting("MAX_TRIP_DISTANCE")] = 50.0,
     columns: Literal["predictions", "input"] = "predictions",
+    reads: Literal["parquet", "csv", "jsonl"] = "parquet",
     writes: Literal["parquet", "csv", "jsonl"] = "parquet",
 ) -> sl.Job:
     """Durations of simulated New York taxi trips, every two hours: a file of trips in, a file of predictions out."""
-    batch, pu, do, miles = "taxi_batch_{end:%Y%m%d_%H%M%S}.parquet", "PULocationID", "DOLocationID", "trip_distance"
-    fields = [sl.Field("trip_id", pl.String), sl.Field("batch_timestamp", pl.Datetime("us"))]
+    batch, moved = "taxi_batch_{end:%Y%m%d_%H%M%S}.", data_processed / "processed_{slug}_{name}"
+    pu, do, miles, instant = "PULocationID", "DOLocationID", "trip_distance", pl.Datetime("us")
+    fields = [sl.Field("trip_id", pl.String), sl.Field("batch_timestamp", instant)]
     fields += [sl.Field(name, pl.Int64, low=low_id, high=high_id) for name in (pu, do)]
-    fields += [sl.Field(miles, pl.Float64, low=low_miles, high=high_miles)]
-    fields += [sl.Field("pickup_datetime", pl.Datetime("us"))]
+    fields += [sl.Field(miles, pl.Float64, low=low_miles, high=high_miles), sl.Field("pickup_datetime", instant)]
     as_read = {field.name: sl.passthrough(field.name, field.dtype) for field in fields}
     predicted = [sl.prediction("predicted_duration"), sl.scored_at("prediction_timestamp")]
     ends = [sl.passthrough(f"{end}_location", pl.Int64, of) for end, of in (("pickup", pu), ("dropoff", do))]
@@ -43,13 +44,13 @@ def job(
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files(batch, under=data_input, processed=data_processed / "processed_{slug}_{name}", settle=0.2),
+        source=sl.Files(batch + reads, under=data_input, processed=moved, settle=0.2 if reads == "parquet" else 1.0),
         contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
         features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
         target="duration",
         fit=fit,
-        training=sl.Files(batch, under="data/training"),
+        training=sl.Files(batch + "parquet", under="data/training"),
         model=model,
         trust=["models"],
         output=[*(brief if columns == "predictions" else [*as_read.values(), *predicted]), *version],

@@ -146,6 +146,17 @@ def test_or_those_of_the_input_with_the_prediction(job):
     assert pl.read_parquet_schema(job / "data/output" / OUTPUT) == wanted
 
 
+@pytest.mark.parametrize("reads", ["csv", "jsonl"])
+def test_its_input_may_be_text_and_is_scored_alike(job, reads):
+    simulate(job, SCORED, settings={"reads": reads})
+    assert files(job, "input") == [NAME.replace("parquet", reads)]
+    assert run(job, settings={"reads": reads}).counts.scored == 5_000
+    texts = scoreline.read(job, SCORED, settings={"reads": reads}).drop("prediction_timestamp")
+    simulate(job, SCORED)
+    run(job)
+    assert texts.equals(scoreline.read(job, SCORED).drop("prediction_timestamp"))
+
+
 @pytest.mark.parametrize(("writes", "reader"), [("csv", pl.read_csv), ("jsonl", pl.read_ndjson)])
 def test_it_may_be_text_and_then_says_which_model_it_was(job, writes, reader):
     report = run(job, simulate=True, settings={"writes": writes})
