@@ -16,7 +16,6 @@ def fit(trips: pl.DataFrame) -> Any:
 
 
 def job(
-    *,
     data_input: Annotated[Path, sl.Setting("DATA_INPUT_DIR")] = Path("data/input"),
     data_processed: Annotated[Path, sl.Setting("DATA_PROCESSED_DIR")] = Path("data/processed"),
     data_output: Annotated[Path, sl.Setting("DATA_OUTPUT_DIR")] = Path("data/output"),
@@ -41,10 +40,11 @@ def job(
     ends = [sl.passthrough(f"{end}_location", pl.Int64, of) for end, of in (("pickup", pu), ("dropoff", do))]
     version = [] if writes == "parquet" else [sl.model_version()]  # which only Parquet tells by itself
     brief = [as_read["trip_id"], *predicted, *ends, as_read[miles], as_read["batch_timestamp"]]
+    kept = {"LOGS_DIR": "logs", "LOG_FILE": "batch_prediction.log", "OUTPUT_RETENTION_DAYS": 30}
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files(batch + reads, under=data_input, processed=moved, settle=0.2 if reads == "parquet" else 1.0),
+        source=sl.Files(batch + reads, under=data_input, processed=moved, settle=0.5),
         contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
         features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
@@ -56,5 +56,5 @@ def job(
         output=[*(brief if columns == "predictions" else [*as_read.values(), *predicted]), *version],
         sinks=sl.Files("predictions_{slug}_{end:%Y%m%d_%H%M%S}." + writes, under=data_output),
         simulate=partial(simulate, trips=num_trips, zones=(low_id, high_id), miles=(low_miles, high_miles)),
-        settings={"MEMORY_LIMIT_GB": 4, "CPU_LIMIT_PERCENT": 80},
+        settings={"MEMORY_LIMIT_GB": 4, "CPU_LIMIT_PERCENT": 80, **kept},
     )

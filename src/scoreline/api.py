@@ -387,7 +387,8 @@ def _supply(
 ) -> None:
     """Makes up the input of partitions that have none; what was published has had one, wherever it is now."""
     key, place = loaded.job.key, _place(loaded, training=False)
-    new = [one for one in partitions if last_published(assembly.ledger, key, one.slug) is None]
+    had = (last_published, last_expired)
+    new = [one for one in partitions if not any(look(assembly.ledger, key, one.slug) for look in had)]
     with importable(loaded.neighbours):
         simulate_core(loaded.job, lacking(assembly.source, new), place, progress=simulated)
 

@@ -194,7 +194,7 @@ def _folder(loaded: Loaded, files: Files) -> Path:
 
 def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
     values = tuple(sorted(loaded.job.path_values.items()))
-    kind, told = find(SOURCES, files.format), _told_of_format(loaded.job)
+    kind, told = find(SOURCES, files.format), _told_of_format(loaded.job, files)
     made: Source = kind(_folder(loaded, files), files.template, loaded.job.grid, values, *told)
     if given is not None:
         made = find(SOURCES, "given")(made, given)
@@ -203,7 +203,8 @@ def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
         made = find(SOURCES, "inbox")(
             made, _folder(loaded, files), files.template, loaded.job.grid, values, folder, called, files.settle
         )
-    return _corrected(loaded, made)
+    # What is corrected is what is scored; files for training alone have rows of their own.
+    return _corrected(loaded, made) if files is loaded.job.source else made
 
 
 def _corrected(loaded: Loaded, source: Source) -> Source:
@@ -216,11 +217,11 @@ def _corrected(loaded: Loaded, source: Source) -> Source:
     return made
 
 
-def _told_of_format(job: Job) -> tuple[Any, ...]:
+def _told_of_format(job: Job, files: Files) -> tuple[Any, ...]:
     """What a source has to know to read its format: Parquet says it all by itself."""
-    if job.source.format == "csv":
-        return (job.source.csv,)
-    if job.source.format == "jsonl":
+    if files.format == "csv":
+        return (files.csv,)
+    if files.format == "jsonl":
         return (tuple((part.name, part.dtype) for part in job.contract if isinstance(part, Field)),)
     return ()
 

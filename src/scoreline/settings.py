@@ -274,7 +274,7 @@ TABLE = (
         "",
         "when the machine is busier, a run waits, then goes on with fewer workers; unset: it does not look",
     ),
-    Declared("CPU_WAIT_SECONDS", _WAIT, "60", "longest wait for CPU_LIMIT_PERCENT", plain=False),
+    Declared("CPU_WAIT_SECONDS", _WAIT, "15", "longest wait for CPU_LIMIT_PERCENT", plain=False),
     Declared("NUM_TRIPS_PER_BATCH", _whole(1, 999_999), "5000", "trips that nyc_simulated makes up for a batch"),
     Declared("MIN_TRIP_DISTANCE", _MILES, "0.1", "shortest trip of nyc_simulated, in miles"),
     Declared("MAX_TRIP_DISTANCE", _MILES, "50", "longest trip of nyc_simulated, in miles"),
