@@ -42,8 +42,6 @@ REGISTRIES = {
     "mlflow": "scoreline.registries.mlflow:MlflowRegistry",
     "path": "scoreline.registries.path:PathRegistry",
 }
-MODEL_SKETCHES = {"sklearn": "scoreline.models.sketching:sketched"}
-SAMPLES = {"file": "scoreline.formats.sampling:read_sample"}
 MODEL_WRITERS = {"sklearn": "scoreline.models.writing:SklearnWriter"}
 OBSERVERS = {
     "progress": "scoreline.observers.progress:ProgressBar",

@@ -10,7 +10,7 @@ from typing import Any
 
 from scoreline import durable
 from scoreline.assemble import Choices, assemble, store_in
-from scoreline.catalog import LEDGERS, MODEL_SKETCHES, SAMPLES, find
+from scoreline.catalog import LEDGERS, find
 from scoreline.check import Finding, check
 from scoreline.config import home_of, load
 from scoreline.drafting import Draft, Wish, draft
@@ -72,15 +72,18 @@ def start(
         ModelUntrusted: the model is a pickle, and nobody has trusted it.
         InputInvalid: the data cannot be read.
     """
+    from scoreline.formats.sampling import read_sample
+    from scoreline.models.sketching import sketched
+
     place = Path(folder).expanduser().absolute()
     file = place / JOB_FILE
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="give another folder, or replace it with --force")
     wish = Wish(_name(name or place.name), features, row_id, given or {})
-    sample = find(SAMPLES, "file")(Path(data).expanduser().absolute())
+    sample = read_sample(Path(data).expanduser().absolute())
     typed = str(model) if is_uri(str(model)) else str(Path(model).expanduser().absolute())
     kept = _kept(place, file, typed, trust=trust)
-    made = draft(sample, find(MODEL_SKETCHES, "sklearn")(kept), wish, place, _as_named(typed, place))
+    made = draft(sample, sketched(kept), wish, place, _as_named(typed, place))
     durable.make_folder(place)
     with durable.written(file, durable=True) as handle:
         handle.write(made.text.encode())

@@ -50,16 +50,13 @@ def unusable(files: Files, columns: Sequence[str]) -> Iterator[str]:
     csv = files.csv
     if csv.columns and list(csv.columns) != list(columns):
         yield f"the sink {files.path!r} names columns that are not those of output: {', '.join(columns)}"
-    if not csv.separator.isascii() or csv.separator.isalnum() or csv.separator in "+-. ":
+    if csv.separator.isalnum() or csv.separator in "+-. ":
         yield f"the sink {files.path!r} cannot be separated by {csv.separator!r}; use ',', ';', '|' or a tab"
     if csv.nulls and not _tells_missing(csv.nulls[0], csv.separator):
         yield f"the sink {files.path!r} cannot write {csv.nulls[0]!r} for a missing value; use nulls=['']"
-    try:
-        unheld = [name for name in columns if not holds(csv.encoding, name)]
-    except LookupError:
-        yield f"the sink {files.path!r} has the encoding {csv.encoding!r}, which is none of Python's; use 'utf-8'"
-        return
-    for name in unheld if csv.header else ():
+    for name in columns if csv.header else ():
+        if holds(csv.encoding, name):
+            continue
         yield f"the sink {files.path!r} cannot hold the column's name {name!r} in {csv.encoding}; use 'utf-8'"
 
 

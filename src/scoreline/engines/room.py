@@ -18,7 +18,21 @@ from scoreline.splits import UNIT_ROWS, Split
 Task = Callable[[Split], SplitReport]
 _BYTES_PER_ROW = 500
 _GB = 1e9
+_CALM_SECONDS = 2.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Patience:
+    """How long the runs of one command have waited for the machine: two hundred small ones wait no longer than one.
+
+    Attributes:
+        spent: seconds.
+        calm_until: until when a calm machine is not looked at again: a look takes a tenth of a second.
+    """
+
+    spent: float = 0.0
+    calm_until: float = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Room:
         memory_gb: that a run may use with all its processes; None: what the machine or its control group has, and then
             nothing is refused.
         cpu_percent: use of the machine above which a run waits; None: it does not look.
-        cpu_wait: seconds that it waits at most.
+        cpu_wait: seconds that it waits at most, for all runs together.
         chunk_rows: smallest number of rows worth a task of its own.
         least_rows: a smaller ``chunk_rows`` is raised to it.
         used: bytes that this process holds.
@@ -37,11 +51,12 @@ class Room:
         busy: how busy the machine is, 0 to 100.
         sleep: waits for so many seconds.
         clock: monotonic seconds.
+        patience: what has been waited already.
     """
 
     memory_gb: float | None = None
     cpu_percent: float | None = None
-    cpu_wait: float = 60.0
+    cpu_wait: float = 15.0
     chunk_rows: int = 1
     least_rows: int = 1
     used: Callable[[], int | None] = field(default=resources.memory_used, repr=False)
@@ -49,6 +64,7 @@ class Room:
     busy: Callable[[], float | None] = field(default=resources.cpu_percent, repr=False)
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    patience: Patience = field(default_factory=Patience, repr=False, compare=False)
 
     def workers(self, wanted: int, task: Task, splits: Sequence[Split], *, apart: bool = False) -> int:
         """How many splits are scored at once, from 1 to ``wanted``; waits where the machine is busy.
@@ -109,25 +125,31 @@ class Room:
 
     def _calm(self, workers: int) -> int:
         """The same number once the machine is less busy; fewer if it goes on being busy."""
-        if self.cpu_percent is None:
+        if self.cpu_percent is None or self.clock() < self.patience.calm_until:
             return workers
-        began, busy = self.clock(), self.busy()
-        if busy is not None and busy > self.cpu_percent:
+        busy = self.busy()
+        if busy is not None and busy > self.cpu_percent and self._left > 0:
             _log.warning(
                 "the machine is %.0f %% busy and CPU_LIMIT_PERCENT is %g: waiting for up to %g s",
                 busy,
                 self.cpu_percent,
-                self.cpu_wait,
+                self._left,
             )
         while busy is not None and busy > self.cpu_percent:
-            left = began + self.cpu_wait - self.clock()
-            if left <= 0:
+            if self._left <= 0:
                 fewer = max(1, min(workers - 1, round(workers * (100 - busy) / 100)))
                 _log.warning("the machine is still %.0f %% busy: going on with %d of %d workers", busy, fewer, workers)
                 return fewer
-            self.sleep(min(1.0, left))
+            began = self.clock()
+            self.sleep(min(1.0, self._left))
             busy = self.busy()
+            self.patience.spent += self.clock() - began
+        self.patience.calm_until = self.clock() + _CALM_SECONDS
         return workers
+
+    @property
+    def _left(self) -> float:
+        return self.cpu_wait - self.patience.spent
 
 
 def done_together(task: Task, chunk: Sequence[Split]) -> list[SplitReport]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
-from scoreline.abc import Batch, Source
+from scoreline.abc import Batch, KeepsProcessed, Source
 from scoreline.corrections import Corrections, bare
 from scoreline.overlay import laid_over
 from scoreline.partition import Partition
@@ -71,3 +72,7 @@ class CorrectedSource:
     def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`."""
         return self.inner.done(partition, [bare(file) for file in files])
+
+    def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
+        """See `scoreline.abc.KeepsProcessed.kept`: what the other source has put away, if it does so."""
+        return self.inner.kept([bare(file) for file in files]) if isinstance(self.inner, KeepsProcessed) else []

@@ -123,6 +123,24 @@ def test_a_machine_that_stays_busy_is_waited_for_no_longer_than_said_and_gets_fe
     assert machine.now == 7.5
 
 
+def test_the_runs_of_one_command_wait_no_longer_than_said_all_together():
+    machine = Machine(100)
+    room = machine.room(wait=7.5)
+    assert [room.workers(4, Task(), SPLITS) for _ in range(200)] == [1] * 200
+    assert machine.now == 7.5
+
+
+def test_a_calm_machine_is_not_looked_at_for_each_of_many_small_runs():
+    machine = Machine(10, 20, 30)
+    room = machine.room()
+    for _ in range(100):
+        room.workers(4, Task(), SPLITS)
+    assert machine.percent == [20, 30]
+    machine.now += 60
+    room.workers(4, Task(), SPLITS)
+    assert machine.percent == [30]
+
+
 def test_whoever_sets_no_limit_is_not_slowed_by_looking():
     def looked():
         raise AssertionError
