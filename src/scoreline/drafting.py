@@ -270,7 +270,11 @@ def _used(values: pl.Series, use: str, *, is_category: bool) -> Used:
     low: Any = finite.min()
     high: Any = finite.max()
     positive = low is not None and low >= 0
-    return Used(values.name, dtype, values.has_nulls(), 0 if positive else None, f"{low} to {high}", use)
+    return Used(values.name, dtype, values.has_nulls(), 0 if positive else None, f"{_short(low)} to {_short(high)}", use)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _declared(values: pl.Series, *, is_category: bool) -> str:

@@ -1,5 +1,6 @@
 """The README's job, commands and demo output are real: they run here as they stand there."""
 
+import pickle
 import re
 import shlex
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression
 
 import scoreline
 
@@ -55,14 +58,30 @@ def shell(words, folder):
 
 
 def test_the_readmes_commands_work_on_the_readmes_job(folder):
-    for words in commands(blocks("console")[1]):
+    for words in commands(blocks("console")[2]):
         done = shell(words, folder)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     assert pl.read_parquet(folder / "predictions" / "2024-06.parquet").height == 983
-    example = blocks("console")[2]
+    example = blocks("console")[3]
     done = shell(commands(example)[0], folder)
     shown = [line for line in example.splitlines() if not line.startswith("$")]
     assert done.stdout.splitlines()[: len(shown)] == shown
+
+
+def test_the_readmes_first_job_is_drafted_as_shown_and_can_be_run(tmp_path):
+    rows = deliveries(6, 1).select("zone", "km").drop_nulls().filter(pl.col("km").is_finite() & (pl.col("zone") < 41))
+    rows = rows.with_columns(pl.col("km").round(1))
+    rows.write_csv(tmp_path / "deliveries_2024-06.csv")
+    vectorizer = DictVectorizer()
+    matrix = vectorizer.fit_transform(rows.with_columns(pl.col("zone").cast(pl.String)).to_dicts())
+    pair = vectorizer, LinearRegression().fit(matrix, 4 + 3 * rows["km"].to_numpy())
+    (tmp_path / "minutes.pkl").write_bytes(pickle.dumps(pair))
+    example = blocks("console")[1]
+    done = shell(commands(example)[0], tmp_path)
+    assert steady(done.stdout.splitlines()) == steady(example.splitlines()[1:])
+    for line in done.stdout.splitlines()[-2:]:
+        assert shell(shlex.split(line), tmp_path).returncode == 0
+    assert (tmp_path / "trips" / "predictions" / "2024-06.csv").exists()
 
 
 def test_the_readmes_python_works(folder, monkeypatch):
@@ -90,6 +109,7 @@ def steady(lines):
         (r" +[\d.]+ +[\d,]+(?= +\d+\.\d\d +[+-])", " <time>"),
         (r"seconds +rows/s", "<time>"),
         (r"\S*bin/scoreline", "scoreline"),
+        (r"digest [0-9a-f]{12}", "digest <digest>"),
     )
     for pattern, steady_text in varying:
         lines = [re.sub(pattern, steady_text, line) for line in lines]

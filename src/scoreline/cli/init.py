@@ -80,7 +80,7 @@ def _print(started: Started) -> None:
     from scoreline.cli.check import print_findings
 
     made = started.draft
-    click.echo(f"{started.file}\n")
+    click.echo(f"{show.quoted(started.file)}\n")
     rows = [
         (used.name, used.dtype.removeprefix("pl."), "yes" if used.nullable else "no", used.seen, used.use)
         for used in made.contract
