@@ -28,6 +28,8 @@ POINTS = (
     "close.copied",
     "close.put_away",
 )
+INBOX_POINTS = POINTS[POINTS.index("close.moved") :]
+"""Those that only a run reaches whose source puts its input away."""
 PRUNE_POINTS = ("prune.marked", "prune.deleted")
 """Of `scoreline.prune`, which is no part of a run."""
 

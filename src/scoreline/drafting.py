@@ -270,7 +270,9 @@ def _used(values: pl.Series, use: str, *, is_category: bool) -> Used:
     low: Any = finite.min()
     high: Any = finite.max()
     positive = low is not None and low >= 0
-    return Used(values.name, dtype, values.has_nulls(), 0 if positive else None, f"{_short(low)} to {_short(high)}", use)
+    return Used(
+        values.name, dtype, values.has_nulls(), 0 if positive else None, f"{_short(low)} to {_short(high)}", use
+    )
 
 
 def _short(value: Any) -> str:

@@ -102,7 +102,7 @@ def test_a_model_that_is_not_there(cli, job):
 
 def test_a_number_of_seconds_that_is_none(cli, job):
     environment = {"SCORELINE_LEASE_SECONDS": "soon"}
-    told = cli.refuses(*job.run(), code=2, environment=environment, hint=False)
+    told = cli.refuses(*job.run(), code=2, environment=environment)
     assert "SCORELINE_LEASE_SECONDS='soon'" in told
 
 

@@ -5,9 +5,9 @@ import signal
 import polars as pl
 import pytest
 
-from scoreline.crashpoints import POINTS
+from scoreline.crashpoints import INBOX_POINTS, POINTS
 
-ELSEWHERE = {"prepare.refused", "close.moved", "close.copied", "close.put_away"}  # test_release.py, test_inbox.py
+ELSEWHERE = {"prepare.refused", *INBOX_POINTS}  # test_release.py, test_inbox.py
 VISIBLE = POINTS.index("publish.renamed")
 PREPARED = POINTS.index("prepare.recorded")
 QUARANTINED = POINTS.index("prepare.quarantined")

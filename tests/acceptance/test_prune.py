@@ -120,7 +120,7 @@ def test_a_home_without_a_ledger_has_nothing_to_clean_up(cli, tmp_path):
 def test_report_sums_up_a_partition_as_another_reader_does(cli, year):
     stats = cli.json("report", year.file, "2021-02")["processing_stats"]
     path = year.output("2021-02")
-    (counted,) = duckdb.sql(f"SELECT count(*), avg(total), median(total) FROM '{path}'").fetchall()  # noqa: S608
+    (counted,) = duckdb.connect().execute(f"SELECT count(*), avg(total), median(total) FROM '{path}'").fetchall()  # noqa: S608
     assert (stats["num_predictions"], stats["batch_id"], stats["output_file"]) == (counted[0], "2021-02", str(path))
     assert (stats["mean_prediction"], stats["median_prediction"]) == pytest.approx(counted[1:], rel=1e-12)
 

@@ -38,6 +38,7 @@ def test_status_as_json(cli, published):
         "reason",
         "outputs",
         "quarantine",
+        "notes",
         "next",
     }
     assert row["outputs"] == [str(published.output)]

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from scoreline.crashpoints import POINTS
+from scoreline.crashpoints import INBOX_POINTS, POINTS
 from scoreline.formats.published import opened
 from scoreline.rowsum import RowSum
 
@@ -13,6 +13,7 @@ SINKS = """[
             sl.Files("{taxi_type}/{m}-{yyyy}.jsonl.gz", under="predictions"),
         ]"""
 FILES = ["2-2021.csv", "2-2021.jsonl.gz"]
+ELSEWHERE = {"prepare.refused", *INBOX_POINTS}  # test_release.py, test_inbox.py
 PREPARED = POINTS.index("prepare.recorded")
 VISIBLE = POINTS.index("publish.renamed")
 
@@ -36,7 +37,7 @@ def content(texts, name):
 
 
 @pytest.mark.parametrize("generations", [0, 1], ids=["nothing-published", "one-published"])
-@pytest.mark.parametrize("point", [point for point in POINTS[PREPARED - 3 :] if point != "prepare.refused"])
+@pytest.mark.parametrize("point", [point for point in POINTS[PREPARED - 3 :] if point not in ELSEWHERE])
 def test_a_kill_leaves_texts_old_or_new_and_known(forks, texts, digests, point, generations):
     if generations:
         assert forks.run(*texts.run("a")).code == 0

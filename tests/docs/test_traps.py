@@ -41,7 +41,7 @@ def test_a_cited_test_exists(file, test, check):
     assert check is None or check in SUITES[test].checks()
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[0].strip() for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{number}: {row[0].strip()}" for number, row in enumerate(ROWS)])
 def test_a_trap_has_what_is_done_about_it_and_a_test(row):
     _, answer, tests = row
     assert answer.strip()

@@ -9,7 +9,7 @@ from tests.integration.place import trips_job
 from tests.months import make_month
 
 from scoreline import category, cross, number, prediction
-from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid, ModelMissing, Refused
+from scoreline.errors import InputInvalid, ModelInvalid, ModelMissing, Refused
 
 ROUTE = cross("PU_DO", "PULocationID", "DOLocationID")
 RECORDS = [{"PU_DO": "1_2", "trip_distance": 1.5}, {"PU_DO": "3_4", "trip_distance": 2.5}]
@@ -91,7 +91,7 @@ def test_text_where_the_model_reads_an_array(place, trips):
 
 def test_two_predictions_for_each_row(place, trips):
     place.keep(pair(target=[[5.0, 1.0], [9.0, 2.0]]))
-    refused(place, trips_job(place, trips), ModelInvalid, r"predictions of shape \(\d+, 2\) for \d+ rows")
+    refused(place, trips_job(place, trips), ModelInvalid, "predicts several numbers at once")
 
 
 def test_something_that_cannot_predict(place, trips):
@@ -110,20 +110,20 @@ def test_an_estimator_that_was_never_fitted(place, trips):
     from sklearn.linear_model import LinearRegression
 
     place.keep((pair()[0], LinearRegression()))
-    refused(place, trips_job(place, trips), ModelFailed, "NotFittedError")
+    refused(place, trips_job(place, trips), ModelInvalid, "it was never fitted")
 
 
 def test_a_vectorizer_that_was_never_fitted(place, trips):
     from sklearn.feature_extraction import DictVectorizer
 
     place.keep((DictVectorizer(), pair()[1]))
-    refused(place, trips_job(place, trips), ModelInvalid, "DictVectorizer was never fitted")
+    refused(place, trips_job(place, trips), ModelInvalid, "it was never fitted")
 
 
 def test_a_vectorizer_and_an_estimator_of_different_trainings(place, trips):
     more = [*RECORDS, {"PU_DO": "5_6", "trip_distance": 3.5}]
     place.keep((pair()[0], pair(more, [1.0, 2.0, 3.0])[1]))
-    refused(place, trips_job(place, trips), ModelFailed, "features")
+    refused(place, trips_job(place, trips), ModelInvalid, "does not hold together")
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(pair)[:-3], b"\x80\x04."], ids=repr)
