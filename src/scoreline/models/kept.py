@@ -24,6 +24,7 @@ from scoreline.models.changed import changed_meaning
 from scoreline.models.folder import read_folder
 from scoreline.models.pair import Pair, read_pair
 from scoreline.models.sklearn import adapt, name_of
+from scoreline.models.skops_pair import read_skops_pair
 from scoreline.models.structure import is_sound
 from scoreline.neighbours import importable
 
@@ -116,7 +117,7 @@ def describe_file(path: Path) -> dict[str, Any]:
 def _opened(content: bytes, path: str, *, trusted: bool) -> tuple[Any, dict[str, Any]]:
     """(the object, what is known of it: ``warnings``, ``made_with``, and how it was ``read`` if not as usual)."""
     skops = Path(path).suffix.lower() == SKOPS
-    pair = None if skops else read_pair(content, path)
+    pair = read_skops_pair(content) if skops else read_pair(content, path)
     if pair is not None:
         loaded = _filled(pair, path)
         return loaded, {"warnings": [], "made_with": _made_elsewhere(pair.version), "read": "by structure"}
@@ -187,6 +188,8 @@ def _from_skops(content: bytes, path: str, *, trusted: bool) -> Any:
 
 
 def _untrusted(content: bytes, path: str) -> list[str]:
+    if read_skops_pair(content) is not None:
+        return []
     try:
         import sklearn  # noqa: F401
     except ImportError as error:

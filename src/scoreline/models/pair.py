@@ -22,7 +22,7 @@ from scoreline.models.inert import Name, Thing, Unreadable, run
 from scoreline.models.inert_arrays import ObjectsWithin, array_of, dtype_of, number_of
 
 VECTORIZER = Name("sklearn.feature_extraction._dict_vectorizer", "DictVectorizer")
-_PIPELINE = Name("sklearn.pipeline", "Pipeline")
+PIPELINE = Name("sklearn.pipeline", "Pipeline")
 _MODULES = {
     "_base": ("LinearRegression",),
     "_coordinate_descent": ("ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"),
@@ -35,7 +35,7 @@ _PYTHON = {
     *(Name(module, name) for module in ("builtins", "__builtin__") for name in ("object", "bytes", *_MATRIX_TYPES)),
     *(Name(module, "_reconstructor") for module in ("copyreg", "copy_reg")),
 }
-_KNOWN = {VECTORIZER, _PIPELINE, *_LINEAR, *_PYTHON, *inert_arrays.NAMES}
+_KNOWN = {VECTORIZER, PIPELINE, *_LINEAR, *_PYTHON, *inert_arrays.NAMES}
 _LIBRARIES = ("numpy.random.", "scipy.sparse.", "sklearn.")
 """What a linear model may hold parts of (a random state, sparse coefficients): then it is no plain one."""
 
@@ -90,12 +90,12 @@ def read_pair(content: bytes, path: str) -> Pair | None:
         return None
     names: set[Name] = set()
     try:
-        parts = _parts(run(plain, names, inert_arrays.embedded))
+        parts = parts_of(run(plain, names, inert_arrays.embedded))
         foreign = sorted(names - _KNOWN, key=str)
         if parts is None or (foreign and all(map(_is_of_the_libraries, foreign))):
             return None
         if not foreign:
-            return _pair(*parts)
+            return pair_of(*parts)
         why = f"it names {', '.join(map(str, foreign[:3]))}, which no such model needs"
     except ObjectsWithin:
         return None
@@ -134,9 +134,9 @@ def _decompressed(content: bytes) -> bytes | None:
     return plain if reader.eof else None
 
 
-def _parts(top: Any) -> tuple[Thing, Thing] | None:
+def parts_of(top: Any) -> tuple[Thing, Thing] | None:
     """(vectorizer, linear model), None where the top of the pickle is something else."""
-    if _class_of(top) == _PIPELINE:
+    if _class_of(top) == PIPELINE:
         steps = top.state.get("steps") if isinstance(top.state, dict) else None
         named = steps if type(steps) is list else []
         top = tuple(step[1] for step in named if type(step) is tuple and len(step) == 2)
@@ -157,7 +157,12 @@ def _class_of(value: Any) -> Name | None:
     return made[0] if made and isinstance(made[0], Name) else None
 
 
-def _pair(vectorizer: Thing, estimator: Thing) -> Pair | None:
+def pair_of(vectorizer: Thing, estimator: Thing) -> Pair | None:
+    """The pair of two objects that were not made; None where scikit-learn was older than 1.0.
+
+    Raises:
+        Unreadable: an attribute is missing, or of another type than such a pair has.
+    """
     first, second = _state(vectorizer), _state(estimator)
     versions = [_version(state) for state in (first, second)]
     if None in versions:
