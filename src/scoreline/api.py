@@ -580,7 +580,8 @@ def prune(
 ) -> PruneReport:
     """Removes what has been kept for long enough: the job says how long with ``retention``.
 
-    A partition that goes is first marked expired in the ledger: it is not missing, and only scored again when forced.
+    A partition that goes is first marked expired in the ledger: it is not missing, and only scored again when forced,
+    or when an inbox receives other files for it.
     The newest published partition of a job stays, and so does what a run works on or what can still be released.
 
     Args:

@@ -232,9 +232,14 @@ def now_published(
     if there is not None and there.run_id != record.run_id:
         for newer in ledger.runs(record.job, record.partition, run_id=there.run_id, limit=1):
             for its in newer.prepared:
-                if newer.token > record.token and its.sink == made.sink:
+                if newer.token > record.token and _path(newer, its) == _path(record, made):
                     return newer, its
     return record, made
+
+
+def _path(record: RunRecord, made: Prepared) -> str:
+    """Of an output below its sink's folder: the sinks themselves may have been declared anew, or in another order."""
+    return str(record.facts["paths"][made.sink])
 
 
 def _judged(

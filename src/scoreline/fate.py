@@ -141,15 +141,17 @@ def _corrected(case: Case, split: Split, raw: pl.DataFrame, row: int) -> tuple[d
     assert batch is not None
     was, now_ = plain(batch.frame[[row - batch.first_row]]), plain(raw)
     book = Corrections(case.assembly.home, case.record.job)
-    sets = [
-        (one, rows.columns)
+    last = {
+        column: one
         for one, rows in zip(book.named(split.file), book.given(split.file), strict=True)
         if row in rows[ROW]
-    ]
+        for column in rows.columns
+    }
     found = []
-    for column in (name for name, value in was.items() if value != now_[name]):
-        last = next(one for one, columns in reversed(sets) if column in columns)
-        by = {"by": last.by, "at": last.at, "corrections": last.id}
+    # What a source says of a record that it could not read differs too, and nobody has given that.
+    for column in (name for name, value in was.items() if name in last and value != now_[name]):
+        one = last[column]
+        by = {"by": one.by, "at": one.at, "corrections": one.id}
         found.append({"column": column, "was": was[column], "now": now_[column], **by})
     return tuple(found)
 

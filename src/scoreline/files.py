@@ -137,7 +137,11 @@ class Files:
 
     def declaration(self) -> dict[str, Any]:
         """What of it decides the scored values: not the folders, which may move."""
-        told: dict[str, Any] = {"path": self.path, "format": self.format}
+        return {"path": self.path, **self.form()}
+
+    def form(self) -> dict[str, Any]:
+        """What of it decides how a file is written, beside its rows."""
+        told: dict[str, Any] = {"format": self.format}
         return told | ({"csv": asdict(self.csv)} if self.format == "csv" else {})
 
     def _require_processed(self) -> None:

@@ -165,7 +165,10 @@ class Job:
 
     @property
     def scoring_digest(self) -> str:
-        """SHA-256 of everything declared that decides scored values; schedules, folders and limits do not."""
+        """SHA-256 of everything declared that decides scored values; schedules, folders and limits do not.
+
+        How text is written counts too: a file with commas is not what a job with semicolons declares.
+        """
         declared = {
             "version": 1,
             "partition": self.partition,
@@ -179,6 +182,8 @@ class Job:
             "row_id": self.row_id,
             "model": str(self.model),
         }
+        written = [files.form() for files in self.sink_files if files.is_text]
+        declared |= {"written": written} if written else {}
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
 

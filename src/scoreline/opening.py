@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -44,6 +44,7 @@ from scoreline.splits import FileIdentity
 _log = logging.getLogger(__name__)
 MISSING, INPUT_CHANGED, OUTPUT_GONE = "missing", "input changed", "output gone"
 CORRECTIONS_CHANGED = "corrections changed"
+ARRIVED = "input arrived anew after the last publication had expired"
 FORCED, STALE, CURRENT = "forced", "stale", "current"
 _POLL_SECONDS = 0.1
 _HISTORY = 1_000
@@ -153,7 +154,8 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
     last = slot or _of_another_model(assembly, found)
     expired = last_expired(assembly.ledger, assembly.job.key, found.partition.slug, found.paths) if not slot else None
     if expired is not None:
-        return expired_verdict(expired, wish)
+        is_new = not wish.force and assembly.job.source.is_inbox and not is_made_of(expired, found.files)
+        return Verdict(INPUT_CHANGED, ARRIVED, due=True, last=expired) if is_new else expired_verdict(expired, wish)
     must = _must(assembly, found, slot, last)
     if must is not None:
         return Verdict(*must, due=True, slot=slot, last=last)
@@ -171,7 +173,10 @@ def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
 
 
 def expired_verdict(expired: RunRecord, wish: Wish) -> Verdict:
-    """What has expired is not missing: nobody wants it any more, unless it is asked for by force."""
+    """What has expired is not missing: nobody wants it any more, unless it is asked for by force.
+
+    Or, where there is an inbox, by delivering other files for it: see `has_arrived`.
+    """
     if wish.force:
         return Verdict(FORCED, f"forced, though {said_expired(expired)}", due=True, last=expired)
     return Verdict(EXPIRED, f"{said_expired(expired)}; --force scores it again", due=False, last=expired)
@@ -194,11 +199,29 @@ def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRe
 
 def _input_changed(found: Survey, last: RunRecord) -> tuple[str, str]:
     """Whether other files are there, or people have recorded other corrections for the same ones."""
-    then = [bare(FileIdentity(**form)).fingerprint() for form in last.facts["files"]]
-    if then != [bare(file).fingerprint() for file in found.files]:
+    if not is_made_of(last, found.files):
         return INPUT_CHANGED, INPUT_CHANGED
     in_force = any(file.corrections for file in found.files)
     return CORRECTIONS_CHANGED, "corrected" if in_force else "corrections withdrawn"
+
+
+def is_made_of(run: RunRecord, files: Sequence[FileIdentity]) -> bool:
+    """Whether a run has scored these very files, whatever the corrections of either are."""
+    then = [bare(FileIdentity(**form)).fingerprint() for form in run.facts["files"]]
+    return then == [bare(file).fingerprint() for file in files]
+
+
+def has_arrived(assembly: Assembly, partition: Partition, expired: RunRecord) -> bool:
+    """Whether an inbox has other files for a partition than the run that has expired was made of.
+
+    Who delivers a file wants it scored: the expired one is not what would be made of it.
+    """
+    if not assembly.job.source.is_inbox:
+        return False
+    try:
+        return not is_made_of(expired, assembly.source.fingerprint(partition))
+    except InputMissing:
+        return False  # it went with the outputs
 
 
 def failed_since(assembly: Assembly, published: RunRecord) -> RunRecord | None:
@@ -308,7 +331,8 @@ def open_run(
         waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
         # Healing needs neither input nor model, which may be gone by now.
         gone = None if waiting or wish.force else _all_expired(assembly, partition)
-        if gone is not None:  # its input may have been put away, which is no failure
+        # Its input may have been put away, which is no failure.
+        if gone is not None and not has_arrived(assembly, partition, gone):
             return Opened(None, expired_verdict(gone, wish).reason, gone, tuple(healed))
         found = None if waiting else _survey_or_record(assembly, partition)
         reason, last = "prepared and not published", None

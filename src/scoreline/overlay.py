@@ -27,7 +27,7 @@ def laid_over(
     """``frame`` with the values that are given for its rows.
 
     What a source says of a record that it could not read (columns that begin with ``scoreline.``) is taken from a row
-    all of whose columns are given.
+    all of whose columns are given. One with no value at all is the record as it was exported, which nobody has edited.
 
     Args:
         frame: (rows, columns) as they were read.
@@ -52,8 +52,9 @@ def laid_over(
     frame = frame.with_columns(laid)
     marks = [name for name in frame.columns if name.startswith(PREFIX)]
     if marks and set(frame.columns) <= {*marks, *corrected}:
-        untouched = pl.Series(places < frame.height)
-        frame = frame.with_columns(pl.when(untouched).then(pl.col(name)).alias(name) for name in marks)
+        valued = frame.select(pl.any_horizontal(pl.col(corrected).is_not_null())).to_series()
+        still = pl.Series(places < frame.height) | ~valued
+        frame = frame.with_columns(pl.when(still).then(pl.col(name)).alias(name) for name in marks)
     return frame
 
 

@@ -31,6 +31,7 @@ from scoreline.opening import (
     Wish,
     expired_verdict,
     failed_since,
+    has_arrived,
     lacked_input,
     last_expired,
     last_published,
@@ -272,10 +273,10 @@ def _planned(assembly: Assembly, partition: Partition, wish: Wish) -> Planned:
     key, slug = assembly.job.key, partition.slug
     last, published = last_telling(assembly.ledger, key, slug), last_published(assembly.ledger, key, slug)
     seen = Planned(partition, CURRENT, "", due=False, last=last, published=published)
-    known = _by_ledger(assembly, seen, wish)
-    if known is not None:
-        return known
     try:
+        known = _by_ledger(assembly, seen, wish)
+        if known is not None:
+            return known
         found = survey(assembly, partition)
     except InputMissing as error:
         return _without_input(assembly, seen, error, wish)
@@ -297,7 +298,7 @@ def _by_ledger(assembly: Assembly, seen: Planned, wish: Wish) -> Planned | None:
     if last is not None and last.state == PREPARED:
         return replace(seen, state=PREPARED, reason=f"run {last.run_id} is complete, but not published yet", due=True)
     expired = last_expired(assembly.ledger, key, slug) if seen.published is None and not wish.force else None
-    if expired is None:
+    if expired is None or has_arrived(assembly, seen.partition, expired):
         return None
     return replace(seen, state=EXPIRED, reason=expired_verdict(expired, wish).reason)
 

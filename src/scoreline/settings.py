@@ -437,6 +437,10 @@ def _odd_names(
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")
 
 
+_QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)=[^&#\s]+")
+
+
 def masked(text: str) -> str:
-    """Text without the passwords of its addresses: ``http://user:***@host``."""
-    return _PASSWORD.sub(r"\1:***", text)
+    """Text without the passwords and keys of its addresses: ``http://user:***@host/?key=***``."""
+    bare = _PASSWORD.sub(r"\1:***", text)
+    return _QUERY.sub(r"\1=***", bare) if "://" in bare else bare

@@ -368,3 +368,18 @@ def test_the_row_id_of_a_record_counts_the_broken_ones_before_it(tmp_path):
     text = Text(tmp_path)
     text.counts(HEAD + b"\xff\n1,2\n", output=[row_id("row_id"), sl.prediction("total")], **OPEN)
     assert pl.read_parquet(text.target())["row_id"].to_list() == ["one_0-1"]
+
+
+def test_a_record_that_could_not_be_read_is_scored_as_corrected_and_explained(tmp_path):
+    text = Text(tmp_path)
+    text.counts(HEAD + b"1,0.5\n2\n3,3\n", **OPEN)
+    fixes = tmp_path / "fixes.csv"
+    fixes.write_text(f"scoreline.file,scoreline.row,left,right\n{text.input},1,7,8\n")
+    job = text.job(**OPEN)
+    replayed = sl.replay(job, "one", fixes, home=text.home)
+    assert (replayed.run.counts.scored, replayed.run.counts.quarantined) == (3, 0)
+    told = sl.explain(job, "one_0-1", home=text.home)
+    assert [(one["column"], one["was"], one["now"]) for one in told.input.corrected] == [
+        ("left", None, "7"),
+        ("right", None, "8"),
+    ]

@@ -240,3 +240,18 @@ def test_a_run_that_ends_anywhere_leaves_the_old_or_the_new_known(tiny, point, n
     assert tiny.read(job)["left"].to_list() == [5]
     assert tiny.parts() == []
     assert [one.state for one in outputs(tiny, job)] == ["ok"]
+
+
+def test_what_was_published_with_another_separator_is_written_anew(tiny):
+    tiny.run(texts(tiny, "csv"))
+    assert "," in place(tiny, "csv").read_text()
+    again = tiny.run(texts(tiny, "csv", csv=Csv(separator=";")))
+    assert (again.state, again.reason) == ("published", "job changed")
+    assert "," not in place(tiny, "csv").read_text()
+
+
+def test_a_file_that_another_sink_of_a_later_run_wrote_is_no_damaged_one(tiny):
+    tiny.run(texts(tiny, "parquet"))
+    later = texts(tiny, "csv", "parquet")
+    tiny.run(later)
+    assert {one.state for one in outputs(tiny, later)} == {"ok"}

@@ -142,6 +142,9 @@ BASE = {
 }
 SCORING = {
     "partition": {"partition": "day"},
+    "format of a sink": {"sinks": Files("{slug}.jsonl", under="out")},
+    "CSV of a sink": {"sinks": Files("{slug}.csv", under="out")},
+    "separator of a sink": {"sinks": Files("{slug}.csv", under="out", csv=Csv(separator=";"))},
     "data_tz": {"data_tz": "America/New_York"},
     "source path": {"source": Files("{yyyy}-{mm}.parquet", under="in")},
     "model": {"model": "models/other.pkl"},

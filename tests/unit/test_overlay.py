@@ -169,3 +169,12 @@ def test_what_a_source_says_of_a_torn_record_goes_when_all_its_columns_are_given
     assert whole["scoreline.raw"].to_list() == [None, None]
     part = laid_over(frame, 0, pl.DataFrame({ROW: [1], "x": ["5"]}), {}, "in.csv")
     assert part["scoreline.raw"].to_list() == [None, "1;2;3"]
+
+
+def test_a_record_that_could_not_be_read_stays_one_where_no_value_is_given_for_it():
+    """Whoever exports rejected rows and mends some of them gives the others back as they were: as nulls."""
+    frame = pl.DataFrame({"x": ["1", None], "y": ["2", None], "scoreline.raw": [None, "1;2;3"]})
+    nothing = pl.DataFrame({ROW: [1], "x": [None], "y": [None]})
+    assert laid_over(frame, 0, nothing, {}, "f").equals(frame)
+    some = laid_over(frame, 0, pl.DataFrame({ROW: [1], "x": ["4"], "y": [None]}), {}, "f")
+    assert some.row(1) == ("4", None, None)

@@ -281,6 +281,35 @@ def test_input_that_was_put_away_goes_and_what_waits_in_the_inbox_stays(tmp_path
     assert tiny.run(job, "three").state == "published"
 
 
+def test_a_file_that_arrives_for_a_partition_that_has_expired_is_scored_and_put_away(tmp_path):
+    tiny = Tiny(tmp_path)
+    done = tmp_path / "done"
+    job = tiny.job(source=Files("{slug}.parquet", under=tmp_path / "input", processed=done, settle=0.0))
+    for slug in ("one", "two"):
+        tiny.feed(slug, left=[1, 2], right=[0.5, 1.5])
+        tiny.run(job, slug)
+    pruned_in(tiny, job)
+    tiny.feed("one", left=[1, 2, 3], right=[0.5, 1.5, 2.5])
+    (planned,) = scoreline.plan(job, home=tiny.home)
+    assert (planned.partition.slug, planned.state, planned.due) == ("one", "input changed", True)
+    report = tiny.run(job, "one")
+    assert (report.state, report.counts.scored) == ("published", 3)
+    assert (list((tmp_path / "input").iterdir()), (done / "one.parquet").exists()) == ([], True)
+    assert tiny.run(job, "one").state == "current"
+
+
+def test_what_was_scored_and_never_put_away_stays_expired(tmp_path):
+    tiny = Tiny(tmp_path)
+    job = tiny.job(source=Files("{slug}.parquet", under=tmp_path / "input", processed=tmp_path / "done", settle=0.0))
+    tiny.feed("two", left=[1], right=[0.5])
+    with interrupted_at("publish.recorded"):
+        tiny.run(job, "one")
+    tiny.run(job, "two")
+    pruned_in(tiny, job)
+    assert tiny.input.exists()
+    assert tiny.run(job, "one").state == "expired"
+
+
 def pruned_in(tiny, job):
     """After 40 days."""
     loaded = load(job, home=tiny.home)

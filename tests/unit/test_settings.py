@@ -273,6 +273,8 @@ def test_a_job_s_own_default_must_be_of_the_form_too():
     ("text", "shown"),
     [
         ("http://user:secret@host:4200/api", "http://user:***@host:4200/api"),
+        ("https://host/api?token=abc&page=2#top", "https://host/api?token=***&page=***#top"),
+        ("what?a=b", "what?a=b"),
         ("see postgresql://u:p%40ss@db/x and https://a:b@c", "see postgresql://u:***@db/x and https://a:***@c"),
         ("http://host:4200/api", "http://host:4200/api"),
         ("http://user@host", "http://user@host"),

@@ -30,9 +30,9 @@ def prune(
     """Remove what JOB has kept for long enough: published partitions, and what runs have left behind.
 
     How long is said by the job's `retention`; a job without one keeps its publications for ever. What goes is first
-    marked expired, so that nobody takes it for missing: only --force scores it again. The newest published partition
-    stays, and so does what a run works on, what can still be released, and every file that Scoreline did not write.
-    Without JOB, all jobs of the ledger in SCORELINE_HOME.
+    marked expired, so that nobody takes it for missing: only --force scores it again, or other files that arrive for
+    it in an inbox. The newest published partition stays, and so does what a run works on, what can still be released,
+    and every file that Scoreline did not write. Without JOB, all jobs of the ledger in SCORELINE_HOME.
 
     \b
       scoreline prune job.py --dry-run
