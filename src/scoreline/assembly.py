@@ -16,6 +16,7 @@ from scoreline.job import Job
 from scoreline.record import RunHandle
 
 Found = TypeVar("Found")
+_COME_ALONG = Path(__file__).absolute().parent / "jobs"
 _log = logging.getLogger(__name__)
 
 
@@ -94,9 +95,17 @@ class Assembly:
     job_file: Path | None = None
     once: Once = field(default_factory=Once, compare=False, repr=False)
 
+    @property
+    def called(self) -> str:
+        """The job as a command names it: one that comes along by its name, any other by its file."""
+        if self.job_file is None:
+            return "JOB"
+        folder = self.job_file.parent
+        return folder.name if folder.parent == _COME_ALONG else str(self.job_file)
+
     def release_command(self, run_id: str) -> str:
         """What to type to publish a refused run."""
-        job = ["--job", str(self.job_file)] if self.job_file else []
+        job = ["--job", self.called] if self.job_file else []
         return shlex.join(["scoreline", "release", run_id, *job])
 
     def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:

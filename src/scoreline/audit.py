@@ -187,7 +187,7 @@ def _tasks(
 
 def named(assembly: Assembly) -> str:
     """The job as a command names it."""
-    return str(assembly.job_file or "JOB")
+    return assembly.called
 
 
 def mending(assembly: Assembly, record: RunRecord) -> str:

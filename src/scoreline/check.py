@@ -16,6 +16,9 @@ from scoreline.preflight import SAMPLE_ROWS, examine, first_rows
 from scoreline.score import Constants, score_rows
 from scoreline.vetting import vet
 
+_FOREIGN = 20
+"""Rows whose category the model does not know, every one of them, before a check takes the feature for a wrong one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -117,6 +120,14 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
             f"none of the first {counts.rows_in:,} rows of {partition} would be scored: {counts.left_out:,} filtered, "
             f"{counts.quarantined:,} quarantined ({_each(counts.reasons)})",
             hint=f"correct the contract, or the input; to see rows: scoreline run JOB {partition} --limit 20 --preview",
+        )
+    foreign = [name for name, rows in counts.unseen.items() if rows == counts.scored >= _FOREIGN]
+    if foreign:
+        raise InputInvalid(
+            f"{', '.join(map(repr, foreign))} of the first {counts.scored:,} rows of {partition}: not one value is "
+            "among the categories that the model has learned",
+            hint="make the feature as training made it (007 is not 7, and 7.0 is not 7); what it is now: "
+            f"scoreline run JOB {partition} --limit 5 --preview",
         )
     return (
         f"first rows of {partition}: every expression looks at its own row only; {how}; of {counts.rows_in:,} rows "

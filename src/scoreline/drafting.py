@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ _RECOGNISED = 0.2
 """The same for two columns whose values were joined; fewer of the pairs will have been seen in training."""
 _RIVAL = 0.75
 """A candidate that fits at least so well as the best one, by this factor, may be what is meant as well."""
+_ODD = 0.05
+"""Part of a column's values that may be no numbers where all others are: dirt, which the contract keeps out."""
+_COMMAS = r"^[+-]?\d+(,\d+)?$"
+"""A number with a decimal comma."""
 _DATES = (
     ("day", r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", "{yyyy}-{mm}-{dd}"),
     ("month", r"(?<!\d)\d{4}-\d{2}(?![\d-])", "{yyyy}-{mm}"),
@@ -97,6 +101,7 @@ class Draft:
         grid: of the job.
         contract: the columns that it reads.
         missing: inputs of the model that no column of the sample gives, or several could.
+        columns: of the sample.
     """
 
     text: str
@@ -104,6 +109,7 @@ class Draft:
     grid: str
     contract: tuple[Used, ...]
     missing: tuple[Missing, ...]
+    columns: tuple[str, ...]
 
 
 def draft(sample: Sample, sketch: Sketch, wish: Wish, folder: Path, model: str) -> Draft:
@@ -121,12 +127,15 @@ def draft(sample: Sample, sketch: Sketch, wish: Wish, folder: Path, model: str) 
     """
     given = [column for columns in wish.given.values() for column in columns]
     _require_columns(sample, [*wish.features, *given, *([wish.row_id] if wish.row_id else [])])
-    matches = [_match(wanted, sample.frame, wish.given.get(wanted.name)) for wanted in _wanted(sketch, wish)]
+    wants = _wanted(sketch, wish)
+    sample = _without_odd_numbers(sample, _columns_of_numbers(wants, wish, sample.frame.columns))
+    matches = [_match(wanted, sample.frame, wish.given.get(wanted.name)) for wanted in wants]
     found = [one for one in matches if isinstance(one, _Match)]
     grid, template, slug = _named(sample.path)
     contract = tuple(_contract(sample, found, wish.row_id))
     text = _Text(sample, wish, grid, template, model, folder).whole(found, contract, sketch)
-    return Draft(text, slug, grid, contract, tuple(one for one in matches if isinstance(one, Missing)))
+    missing = tuple(one for one in matches if isinstance(one, Missing))
+    return Draft(text, slug, grid, contract, missing, tuple(sample.frame.columns))
 
 
 # -- from the model's inputs to columns
@@ -140,6 +149,7 @@ class _Match:
     code: str
     columns: tuple[str, ...]
     is_category: bool
+    has_commas: bool = False
 
 
 def _wanted(sketch: Sketch, wish: Wish) -> Sequence[Wanted]:
@@ -163,9 +173,9 @@ def _match(wanted: Wanted, frame: pl.DataFrame, given: Sequence[str] | None) -> 
     if given is not None:
         return _as_given(wanted, frame, given)
     column = _by_name(wanted.name, frame.columns)
-    if column is not None and (match := _plain(wanted, column, frame.schema[column])):
+    if column is not None and (match := _plain(wanted, frame[column])):
         return match
-    rows = frame.head(_TRIED_ROWS)
+    rows = _with_whole_ids(frame.head(_TRIED_ROWS))
     for least, candidates in ((_RENAMED, _columns(wanted, rows)), (_RECOGNISED, _crosses(wanted, rows))):
         likely = _likely(candidates, least)
         if len(likely) > 1:
@@ -179,8 +189,9 @@ def _match(wanted: Wanted, frame: pl.DataFrame, given: Sequence[str] | None) -> 
 
 def _as_given(wanted: Wanted, frame: pl.DataFrame, columns: Sequence[str]) -> _Match | Missing:
     if len(columns) == 1:
-        return _plain(wanted, columns[0], frame.schema[columns[0]]) or Missing(wanted.name)
-    sep = max(_SEPARATORS, key=lambda sep: _share(frame.head(_TRIED_ROWS), columns, sep, wanted))
+        return _plain(wanted, frame[columns[0]]) or Missing(wanted.name)
+    rows = _with_whole_ids(frame.head(_TRIED_ROWS))
+    sep = max(_SEPARATORS, key=lambda sep: _share(rows, columns, sep, wanted))
     option = "" if sep == "_" else f", sep={_quoted(sep)}"
     code = f"sl.cross({', '.join(map(_quoted, (wanted.name, *columns)))}{option})"
     return _Match(wanted.name, code, tuple(columns), is_category=True)
@@ -189,11 +200,21 @@ def _as_given(wanted: Wanted, frame: pl.DataFrame, columns: Sequence[str]) -> _M
 def _by_name(name: str, columns: Sequence[str]) -> str | None:
     if name in columns:
         return name
-    alike = [column for column in columns if column.casefold() == name.casefold()]
+    alike = [column for column in columns if _letters(column) == _letters(name)]
     return alike[0] if len(alike) == 1 else None
 
 
-def _plain(wanted: Wanted, column: str, dtype: pl.DataType) -> _Match | None:
+def _letters(name: str) -> str:
+    """A name as people say it: ``Trip distance`` is ``trip_distance``."""
+    return re.sub(r"[\W_]", "", name.casefold()) or name
+
+
+def _plain(wanted: Wanted, values: pl.Series) -> _Match | None:
+    column, dtype = values.name, values.dtype
+    if not wanted.is_category and dtype == pl.String and _are_numbers_with_commas(values):
+        number = f'pl.col({_quoted(column)}).str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)'
+        code = f"sl.expression({_quoted(wanted.name)}, {number})"
+        return _Match(wanted.name, code, (column,), is_category=False, has_commas=True)
     is_text = isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
     if not (is_text or dtype.is_numeric() or dtype == pl.Boolean) or (is_text and wanted.is_category is False):
         return None
@@ -201,6 +222,13 @@ def _plain(wanted: Wanted, column: str, dtype: pl.DataType) -> _Match | None:
     kind = "category" if is_category else "number"
     source = "" if column == wanted.name else f", {_quoted(column)}"
     return _Match(wanted.name, f"sl.{kind}({_quoted(wanted.name)}{source})", (column,), is_category)
+
+
+def _are_numbers_with_commas(texts: pl.Series) -> bool:
+    """Whether nearly all values are numbers with a decimal comma; 1,500 alone may be a thousand and a half."""
+    known = texts.drop_nulls()
+    numbers = int(known.str.contains(_COMMAS).sum())
+    return numbers >= (1 - _ODD) * known.len() and bool(known.str.contains(r"^[+-]?\d+,(\d{1,2}|\d{4,})$").any())
 
 
 def _columns(wanted: Wanted, rows: pl.DataFrame) -> list[tuple[float, tuple[str, ...]]]:
@@ -228,6 +256,18 @@ def _is_named_for(wanted: Wanted, columns: Sequence[str]) -> bool:
     )
 
 
+def _with_whole_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns of whole doubles as the ids that they are: where one is missing, pandas makes 43.0 of 43."""
+    return rows.with_columns(
+        column.cast(pl.Int64) for column in rows.iter_columns() if column.dtype.is_float() and _are_whole(column)
+    )
+
+
+def _are_whole(values: pl.Series) -> bool:
+    known = values.drop_nulls()
+    return bool((known.is_between(-(2**53), 2**53) & (known == known.round(0))).all())
+
+
 def _category_columns(frame: pl.DataFrame) -> list[str]:
     return [name for name, dtype in frame.schema.items() if dtype.is_integer() or dtype == pl.String][:_TRIED_COLUMNS]
 
@@ -238,6 +278,33 @@ def _share(rows: pl.DataFrame, columns: Sequence[str], sep: str, wanted: Wanted)
 
 
 # -- from the sample to a contract
+
+
+def _columns_of_numbers(wants: Sequence[Wanted], wish: Wish, columns: Sequence[str]) -> Iterator[str]:
+    """Columns that give inputs which are not known to be categories."""
+    for wanted in wants:
+        given = wish.given.get(wanted.name)
+        column = _by_name(wanted.name, columns) if given is None else given[0]
+        if column is not None and not wanted.is_category and len(given or ()) <= 1:
+            yield column
+
+
+def _without_odd_numbers(sample: Sample, columns: Iterator[str]) -> Sample:
+    """The sample with columns as the numbers that nearly all of their texts are, less the rows of the others."""
+    frame = sample.frame
+    for name in columns:
+        texts = frame[name]
+        if texts.dtype != pl.String:
+            continue
+        numbers = texts.cast(pl.Float64, strict=False)
+        odd = numbers.is_null() & texts.is_not_null()
+        known = texts.len() - texts.null_count()
+        padded = texts.str.contains(r"^0\d").any()
+        if padded or not 0 < int(odd.sum()) <= _ODD * known:
+            continue
+        whole = texts.filter(~odd).str.contains(r"^[+-]?\d+$").all()
+        frame = frame.with_columns(numbers.cast(pl.Int64) if whole else numbers).filter(~odd)
+    return replace(sample, frame=frame)
 
 
 def _require_columns(sample: Sample, names: Sequence[str]) -> None:
@@ -285,9 +352,7 @@ def _declared(values: pl.Series, *, is_category: bool) -> str:
     if dtype.is_integer():
         return "pl.Int64"
     if dtype.is_float():
-        known = values.drop_nulls()
-        whole = is_category and bool((known.is_finite() & (known == known.round(0))).all())
-        return "pl.Int64" if whole else "pl.Float64"
+        return "pl.Int64" if is_category and _are_whole(values) else "pl.Float64"
     if isinstance(dtype, pl.Datetime):
         return f'pl.Datetime("us", {_quoted(dtype.time_zone)})' if dtype.time_zone else 'pl.Datetime("us")'
     return f"pl.{dtype.base_type().__name__}" if dtype in {pl.Boolean, pl.Date, pl.Time} else "pl.String"
@@ -357,7 +422,12 @@ class _Text:
             f"    partition={_quoted(self.grid)},",
             f"    source=sl.Files({_quoted(self.template)}, under={_quoted(self._under())}{self._csv()}),",
             *_listed(
-                "contract", [(_field(used), used.seen) for used in contract], "rows that break it go to quarantine"
+                "contract",
+                [
+                    *((_field(used), used.seen) for used in contract),
+                    *((rule, "") for rule in _rules(matches, contract)),
+                ],
+                "rows that break it go to quarantine",
             ),
             *_listed("features", [(match.code, "") for match in matches], "what the model reads"),
             *([f"    row_id={_quoted(self.wish.row_id)},"] if self.wish.row_id else []),
@@ -385,6 +455,7 @@ class _Text:
             "header": csv.header,
             "columns": list(csv.columns),
             "encoding": csv.encoding,
+            "nulls": list(csv.nulls),
         }
         told = [
             f"{name}={_code(value)}" for name, value in options.items() if _code(value) != _code(getattr(plain, name))
@@ -396,6 +467,15 @@ def _field(used: Used) -> str:
     low = f", low={used.low}" if used.low is not None else ""
     nullable = ", nullable=True" if used.nullable else ""
     return f"sl.Field({_quoted(used.name)}, {used.dtype}{low}{nullable})"
+
+
+def _rules(matches: Sequence[_Match], contract: Sequence[Used]) -> Iterator[str]:
+    """What a text with a decimal comma has to be: what is none would reach the model as a missing value."""
+    nullable = {used.name for used in contract if used.nullable}
+    for column in dict.fromkeys(match.columns[0] for match in matches if match.has_commas):
+        read = f"pl.col({_quoted(column)})"
+        may_miss = f"{read}.is_null() | " if column in nullable else ""
+        yield f"sl.Rule({_quoted(f'{column} is a number')}, {may_miss}{read}.str.contains({_quoted(_COMMAS)}))"
 
 
 def _output(contract: Sequence[Used], wish: Wish, sketch: Sketch) -> Iterator[str]:

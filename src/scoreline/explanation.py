@@ -24,6 +24,7 @@ class InputRow:
     Attributes:
         path: of the input file.
         row: its number in the file, counted from 0 before filters; None when it could not be looked up.
+        moved_to: where the file lies now, '' where that is its path still.
         unchanged: whether the file is still the one that was scored.
         detail: what has changed, '' when nothing has.
         values: what the job reads of the row; None when it cannot be shown.
@@ -35,6 +36,7 @@ class InputRow:
     row: int | None
     unchanged: bool
     detail: str = ""
+    moved_to: str = ""
     values: dict[str, Any] | None = None
     features: dict[str, Any] | None = None
     corrected: tuple[dict[str, Any], ...] = ()

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Batch, Model, ModelVersion
+from scoreline.abc import Batch, KeepsProcessed, Model, ModelVersion
 from scoreline.assembly import Assembly
 from scoreline.audit import named
 from scoreline.corrections import Corrections, bare
@@ -113,7 +113,7 @@ def told(case: Case, ordinal: int, row: int) -> Explanation:
     """
     file = _file(case, ordinal, row)
     there, changed = now(case, file)
-    came = InputRow(file.path, row, unchanged=there is not None, detail=changed)
+    came = InputRow(file.path, row, unchanged=there is not None, detail=changed, moved_to=_moved_to(case, file))
     split, batch = (None, None) if there is None else _unit(case, there, ordinal, row)
     if batch is None or split is None:
         return _without_row(case, came, file)
@@ -195,6 +195,11 @@ def _file(case: Case, ordinal: int, row: int) -> FileIdentity:
             hint=shlex.join(["scoreline", "status", named(case.assembly), *case.assembly.invocation]),
         )
     return files[ordinal]
+
+
+def _moved_to(case: Case, file: FileIdentity) -> str:
+    source = case.assembly.source
+    return next((str(path) for path in source.kept([file])), "") if isinstance(source, KeepsProcessed) else ""
 
 
 def now(case: Case, file: FileIdentity) -> tuple[FileIdentity | None, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -367,6 +368,9 @@ def _survey_or_record(assembly: Assembly, partition: Partition) -> Survey:
     try:
         return survey(assembly, partition)
     except (InputMissing, InputInvalid) as error:
+        if isinstance(error, InputMissing) and assembly.job.simulate is not None:
+            command = ["scoreline", "simulate", assembly.called, partition.slug, *assembly.invocation]
+            error.hint = "; ".join(filter(None, (error.hint, f"to make some up: {shlex.join(command)}")))
         # A ledger that cannot be written must not hide what happened.
         with suppress(ScorelineError):
             _record_failure(assembly, partition, error)

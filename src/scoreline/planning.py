@@ -185,7 +185,7 @@ def only_due(assembly: Assembly) -> Partition:
     # What is published, and still lies in the inbox, only has to be moved.
     found = [one.partition.slug for one in there if one.tried] or [one.partition.slug for one in there if one.done]
     where = f"{assembly.job.source.path!r} in {assembly.job.source.under}"
-    job = shlex.join([str(assembly.job_file or "JOB"), *assembly.invocation])
+    job = shlex.join([assembly.called, *assembly.invocation])
     if not found:
         refused = ", ".join(one.partition.slug for one in there)
         raise InputMissing(

@@ -20,6 +20,7 @@ from scoreline.contract import Field
 from scoreline.corrections import Correction, Corrections
 from scoreline.errors import CorrectionsInvalid
 from scoreline.job import Job, require_sound
+from scoreline.output import PREFIX
 from scoreline.overlay import fitted, laid_over
 from scoreline.owner import user_name
 from scoreline.partition import Partition
@@ -104,13 +105,17 @@ def check(assembly: Assembly, partition: Partition, path: Path) -> Checked:
         InputMissing: the partition has no input.
     """
     require_sound(assembly.job)
-    given = _known(read(path), path, assembly.job)
+    told = read(path)
+    given = _known(told, path, assembly.job)
     files = {file.path: file for file in assembly.source.fingerprint(partition)}
     _require_there(given, path, files)
     changed, counts = [], Counts()
     for (name,), own in given.partition_by(FILE, as_dict=True, maintain_order=True).items():
         for before, after in _laid(assembly, files[str(name)], own.sort(ROW)):
             rows = _differing(before, after)
+            if (empty := _given_nothing(before, rows)).height:
+                _require_raw_untouched(told, given, empty, path)
+                rows = rows.join(empty.select(ROW), on=ROW, how="anti", maintain_order="left")
             changed.append(own.join(rows.select(ROW), on=ROW, how="semi"))
             counts += _what_becomes_of(assembly.job, rows, partition)
     rows = pl.concat([given.clear(), *changed]).sort(FILE, ROW)
@@ -148,7 +153,7 @@ def withdraw(assembly: Assembly, partition: Partition, chosen: str | None = None
     found = [one for one in book.in_force(partition.slug) if one.digest.startswith(chosen or "")]
     if not found or (chosen and len({one.digest for one in found}) > 1):
         what = f"none are called {chosen}" if chosen and not found else "none are in force"
-        job = [str(assembly.job_file or "JOB"), partition.slug, *assembly.invocation]
+        job = [assembly.called, partition.slug, *assembly.invocation]
         raise CorrectionsInvalid(
             f"{assembly.job.key} {partition}: {f'{chosen} is the beginning of several' if found else what}",
             hint=shlex.join(["scoreline", "quarantine", "corrections", *job]),
@@ -346,6 +351,28 @@ def _differing(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
         for name, kind in after.schema.items()
     ]
     return after.filter(pl.select(pl.any_horizontal(differs)).to_series())
+
+
+def _given_nothing(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """(rows that are records nobody could read and got no value, `ROW` + `RAW`): they are what they were."""
+    if RAW not in before.columns:
+        return rows.clear().select(ROW)
+    values = [name for name in rows.columns if not name.startswith(PREFIX)]
+    empty = rows.filter(pl.all_horizontal(pl.col(values).is_null())).select(ROW)
+    return empty.join(before.select(ROW, RAW), on=ROW, maintain_order="left").filter(pl.col(RAW).is_not_null())
+
+
+def _require_raw_untouched(told: pl.DataFrame, given: pl.DataFrame, empty: pl.DataFrame, path: Path) -> None:
+    """Refuses a record whose text was edited and whose columns were left empty: the edit would do nothing."""
+    if RAW not in told.columns:
+        return
+    texts = given.select(ROW).with_columns(told[RAW].cast(pl.String).alias("text")).join(empty, on=ROW)
+    edited = texts.filter(pl.col("text").str.strip_chars() != pl.col(RAW).str.strip_chars())
+    if edited.height:
+        raise CorrectionsInvalid(
+            f"{path}: {RAW} of row {edited[ROW][0]} was edited, and its other columns are empty",
+            hint=f"{RAW} only shows the record: write its values into the columns, and leave {RAW} as it is",
+        )
 
 
 def _both_numbers(one: pl.DataType, other: pl.DataType) -> bool:

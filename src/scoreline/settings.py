@@ -405,7 +405,7 @@ def _value(one: Declared, text: str, origin: str, folder: Path) -> Value:
     except ValueError:
         raise UsageError(
             f"{one.variable}={masked(text)!r} ({origin}) is not {one.kind.form}",
-            hint="scoreline config JOB shows all settings",
+            hint="correct it, or take it out",
         ) from None
     if one.kind.place and not _URI.match(text):
         value = Path(os.path.normpath(folder / Path(text).expanduser()))

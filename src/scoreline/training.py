@@ -366,7 +366,7 @@ def _kept(bench: Bench, trained: Trained, made: _Made, progress: _Progress) -> t
 
 def _commands(bench: Bench, trained: Trained, version: ModelVersion) -> tuple[str, ...]:
     job, assembly = bench.assembly.job, bench.assembly
-    words = ["scoreline", "run", str(assembly.job_file or "JOB")]
+    words = ["scoreline", "run", assembly.called]
     last = trained.card.trained_on["partitions"][-1]
     if job.partition != "named":
         words.append(job.grid.following(job.grid.parse(last)).slug)

@@ -219,6 +219,8 @@ def test_explain_verify_and_a_forced_run_work_after_the_move(cli, inbox):
     cli("run", inbox.job)
     told = cli.json("explain", inbox.job, "one_0-5")
     assert told["input"]["unchanged"]
+    assert told["input"]["moved_to"].startswith(str(inbox.root / "processed"))
+    assert "(it lies in " in cli("explain", inbox.job, "one_0-5").stdout
     assert told["recheck"]["equal"]
     inbox.put("one", rows=7)
     assert cli.json("explain", inbox.job, "one_0-5")["recheck"]["equal"]

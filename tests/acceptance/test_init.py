@@ -137,3 +137,39 @@ def test_files_that_come_later_are_partitions_too(cli, folder, orders):
     shutil.copy(folder / "orders_2024-06.parquet", folder / "orders_2024-07.parquet")
     rows = cli.json("backfill", "trips", "2024-06..2024-07")["partitions"]
     assert [row["outcome"] for row in rows] == ["published", "published"]
+
+
+def test_a_feature_none_of_whose_values_the_model_has_learned_is_refused_before_anything_is_scored(cli, folder, orders):
+    vectorizer = DictVectorizer()
+    records = [{"from": f"00{one}", "km": km} for one, km in orders.select("from", "km").iter_rows()]
+    pair = vectorizer, LinearRegression().fit(vectorizer.fit_transform(records), orders["km"].to_numpy())
+    (folder / "padded.pkl").write_bytes(pickle.dumps(pair))
+    told = made(cli, folder, "--trust", model="padded.pkl", code=1).stdout
+    assert "'from' of the first 600 rows of 2024-06: not one value is among the categories" in told
+
+
+def test_padded_codes_of_a_csv_file_reach_the_model_as_they_are_written(cli, folder, orders):
+    padded = orders.with_columns(pl.format("00{}", "from").alias("from"))
+    padded.write_csv(folder / "orders_2024-06.csv")
+    records = padded.select("from", "km").to_dicts()
+    vectorizer = DictVectorizer()
+    pair = vectorizer, LinearRegression().fit(vectorizer.fit_transform(records), orders["to"].to_numpy())
+    (folder / "padded.pkl").write_bytes(pickle.dumps(pair))
+    made(cli, folder, "--trust", data="orders_2024-06.csv", model="padded.pkl")
+    cli("run", "trips", "2024-06")
+    scored = pl.read_csv(folder / "trips" / "predictions" / "2024-06.csv")
+    assert np.allclose(scored["prediction"], pair[1].predict(vectorizer.transform(records)), rtol=0, atol=1e-12)
+
+
+def test_numbers_as_germans_write_them_are_scored_as_the_model_has_learned_them(cli, folder, orders):
+    forest = RandomForestClassifier(5, max_depth=4, random_state=0)
+    known = orders.select("km", "from").to_pandas()
+    forest.fit(known, np.where(known["km"] > 3, "weit", "nah"))
+    (folder / "weit.pkl").write_bytes(pickle.dumps(forest))
+    lines = [f"{str(km).replace('.', ',')};{one}" for km, one in orders.select("km", "from").iter_rows()]
+    (folder / "fahrten.csv").write_text("\n".join(["km;from", *lines, "3 km;1", "4,5", "NA;2", ""]))
+    made(cli, folder, "--trust", data="fahrten.csv", model="weit.pkl")
+    counts = cli.json("run", "trips", "fahrten")["counts"]
+    assert counts["reasons"] == {"rule:km is a number": 2, "record:too few fields": 1}
+    scored = pl.read_csv(folder / "trips" / "predictions" / "fahrten.csv")
+    assert scored["prediction"].to_list() == forest.predict(known).tolist()

@@ -15,7 +15,7 @@ from tests.integration.tiny import Tiny
 
 import scoreline as sl
 from scoreline import Csv, Files
-from scoreline.errors import ConservationBroken, InputInvalid
+from scoreline.errors import ConservationBroken, InputInvalid, InputMissing
 from scoreline.output import row_id
 from scoreline.testing.builders import small_units
 
@@ -383,3 +383,12 @@ def test_a_record_that_could_not_be_read_is_scored_as_corrected_and_explained(tm
         ("left", None, "7"),
         ("right", None, "8"),
     ]
+
+
+def test_where_input_can_be_made_up_a_run_without_it_says_how(tmp_path):
+    text = Text(tmp_path)
+    text.input.write_bytes(HEAD + b"1,2\n")
+    job = text.job(simulate=lambda *_: None)
+    with pytest.raises(InputMissing) as caught:
+        text.run(job, partition="two")
+    assert "to make some up: scoreline simulate JOB two" in caught.value.hint

@@ -1,9 +1,11 @@
 """Jobs that come along: found by name from every folder, with a home where a user's programs keep their state."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scoreline.assemble import assemble
 from scoreline.catalog import JOBS, job_file
 from scoreline.config import HOME, home_of, load
 from scoreline.errors import UsageError
@@ -87,3 +89,11 @@ def test_an_unknown_name_is_refused_with_those_that_come_along(tmp_path, monkeyp
     with pytest.raises(UsageError, match="there is no job file at") as caught:
         load("nyc_blue")
     assert "nyc_green" in caught.value.hint
+
+
+def test_advice_calls_a_job_that_comes_along_by_its_name_and_another_by_its_file(tmp_path):
+    named = assemble(load("nyc_simulated", environment={"SCORELINE_HOME": str(tmp_path)}))
+    assert named.called == "nyc_simulated"
+    assert named.release_command("run").endswith("--job nyc_simulated")
+    mine = tmp_path / "nyc_simulated" / "job.py"
+    assert replace(named, job_file=mine).called == str(mine)

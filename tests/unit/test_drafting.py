@@ -236,3 +236,64 @@ def test_odd_names_of_columns_are_written_as_they_are(odd):
 def test_odd_names_of_files_and_models_do_no_harm():
     made = drafted([Wanted("miles")], model='models/"""x.bin')
     assert job_of(made).model == 'models/"""x.bin'
+
+
+# -- dirt in the sample
+
+
+def test_numbers_with_a_few_odd_ones_are_numbers_and_the_odd_ones_break_the_contract():
+    texts = [f"{n}.5" for n in range(98)] + ["12 kg", "12,5"]
+    made = drafted([Wanted("miles")], pl.DataFrame({"miles": texts}))
+    assert fields_of(made)["miles"].dtype == pl.Float64
+    assert not fields_of(made)["miles"].nullable
+    assert [one["kind"] for one in features_of(made)] == ["number"]
+
+
+def test_whole_numbers_with_an_odd_one_are_whole():
+    made = drafted([Wanted("miles")], pl.DataFrame({"miles": [*map(str, range(40)), "x"]}))
+    assert fields_of(made)["miles"].dtype == pl.Int64
+
+
+@pytest.mark.parametrize(
+    ("wanted", "values"),
+    [
+        (Wanted("code", ("12", "A1"), is_category=True), [*map(str, range(40)), "A1"]),
+        (Wanted("code"), [*(f"0{n}" for n in range(40)), "A1"]),
+        (Wanted("code"), [*map(str, range(10)), *"ABCDEFGHIJ"]),
+    ],
+)
+def test_codes_stay_text(wanted, values):
+    assert fields_of(drafted([wanted], pl.DataFrame({"code": values})))["code"].dtype == pl.String
+
+
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_numbers_with_decimal_commas_are_read_as_what_they_are(missing):
+    texts = pl.Series("miles", [*(f"{n},5" for n in range(40)), "7", "1.234,5", *missing])
+    made = drafted([Wanted("miles")], texts.to_frame())
+    job = job_of(made)
+    (feature,) = job.features
+    (rule,) = [part for part in job.contract if part.name == "miles is a number"]
+    read = texts.to_frame().select(feature.expr.alias("miles"), rule.holds.alias("good"))
+    assert read["miles"].to_list() == [*(n + 0.5 for n in range(40)), 7.0, None, *missing]
+    assert read["good"].to_list() == [True] * 41 + [False] + [True] * len(missing)
+
+
+def test_commas_between_thousands_are_no_decimal_ones():
+    made = drafted([Wanted("miles", is_category=False)], pl.DataFrame({"miles": ["1,500", "12,000", "7"]}))
+    assert made.missing == (Missing("miles"),)
+
+
+def test_a_name_may_be_written_with_other_signs_between_its_words():
+    frame = pl.DataFrame({"Trip distance": [1.5, 2.0]})
+    (feature,) = features_of(drafted([Wanted("trip_distance")], frame))
+    assert feature["columns"] == ["Trip distance"]
+    twice = drafted([Wanted("trip_distance")], frame.with_columns(pl.lit(1.0).alias("trip-distance")))
+    assert twice.missing == (Missing("trip_distance"),)
+
+
+def test_ids_that_came_as_doubles_are_recognised_in_a_cross():
+    frame = TRIPS.with_columns(pl.col("PU").cast(pl.Float64), pl.Series("DO", [151.0, None, 7.0, 43.0]))
+    made = drafted([Wanted("route", ("43_151", "43_7", "7_43"), is_category=True)], frame)
+    (feature,) = features_of(made)
+    assert feature["columns"] == ["PU", "DO"]
+    assert [fields_of(made)[name].dtype for name in ("PU", "DO")] == [pl.Int64, pl.Int64]

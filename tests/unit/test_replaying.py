@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from tests.year import Year
 
 import scoreline
+from scoreline.assemble import assemble
 from scoreline.config import load
 from scoreline.corrections import Corrections
 from scoreline.errors import CorrectionsInvalid, CorrectionsOutdated, InputInvalid, InputMissing
 from scoreline.quarantine import listed, rows, write_editable
+from scoreline.replaying import RAW, check
 from scoreline.testing.builders import small_units
 
 MONTH = "2021-02"
@@ -415,3 +417,50 @@ def test_edited_cells_are_taken_as_they_are_or_refused(shared, lines):
         return
     assert set(found.checked.rows[ROW]) <= set(range(100))
     assert found.checked.counts.rows_in == found.checked.rows.height
+
+
+# --- records that nobody could read ----------------------------------------------------------------------------------
+
+TORN_JOB = """
+import polars as pl
+import scoreline as sl
+
+job = sl.Job(
+    name="torn", partition="named", source=sl.Files("{slug}.csv", under="data"),
+    contract=[sl.Field("size", pl.Float64, nullable=True), sl.Field("zone", pl.String, nullable=True)],
+    features=[sl.number("size"), sl.category("zone")], model="models/none",
+    output=[sl.row_id("id"), sl.prediction("p"), sl.model_version("v")], sinks=sl.Files("{slug}.csv", under="out"),
+)
+"""
+
+
+@pytest.fixture
+def torn(tmp_path):
+    """Checks corrections of a file whose record 1 has too few fields; missing values are allowed."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("size,zone\n1.5,north\n2\nx,south\n")
+    (tmp_path / "job.py").write_text(TORN_JOB)
+    assembly = assemble(load(tmp_path / "job.py"))
+
+    def check_rows(**columns):
+        path = tmp_path / "fixes.csv"
+        length = len(columns[ROW])
+        pl.DataFrame({FILE: [str(tmp_path / "data" / "a.csv")] * length} | columns).write_csv(path)
+        return check(assembly, assembly.job.grid.parse("a"), path)
+
+    return check_rows
+
+
+def test_a_record_that_nobody_could_read_and_nobody_edited_stays_rejected(torn):
+    found = torn(**{ROW: [1, 2], RAW: ["2", None], "size": [None, "3"], "zone": [None, "south"]})
+    assert (found.rows[ROW].to_list(), found.unchanged, found.counts.scored) == ([2], 1, 1)
+
+
+def test_a_record_that_nobody_could_read_is_mended_by_its_values(torn):
+    found = torn(**{ROW: [1], RAW: ["2"], "size": ["2"], "zone": [None]})
+    assert (found.rows[ROW].to_list(), found.counts.scored) == ([1], 1)
+
+
+def test_the_text_of_a_record_edited_in_place_of_its_values_is_refused(torn):
+    with pytest.raises(CorrectionsInvalid, match=r"scoreline\.raw of row 1 was edited"):
+        torn(**{ROW: [1], RAW: ["2,north"], "size": [None], "zone": [None]})

@@ -64,7 +64,7 @@ def _about(found: Explanation) -> dict[str, list[str]]:
         ],
         "model": _model(found.model),
         "code": [_code(found.code)],
-        "input": [_place(found), *_values(came.values or {})],
+        "input": [_place(found), *_values(_told(came.values or {}))],
         "corrected": [
             f"{one['column']}: {one['was']} in the file, {one['now']} by {one['by']}, {one['at'][:19]}Z, "
             f"corrections {one['corrections']}"
@@ -77,6 +77,11 @@ def _about(found: Explanation) -> dict[str, list[str]]:
     }
 
 
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    """What was read of a row; marks of records that could not be read only where they say something."""
+    return {name: value for name, value in values.items() if value is not None or not name.startswith("scoreline.")}
+
+
 def _values(values: dict[str, Any]) -> list[str]:
     return [f"{name} = {value}" for name, value in values.items()]
 
@@ -85,7 +90,8 @@ def _place(found: Explanation) -> str:
     came = found.input
     row = "" if came.row is None else f", row {came.row} (counted from 0)"
     state = "the file is still the one that was scored" if came.unchanged else f"the file {came.detail}"
-    return f"{came.path}{row}; {state}"
+    moved = f" (it lies in {came.moved_to} now)" if came.moved_to else ""
+    return f"{came.path}{row}; {state}{moved}"
 
 
 def _model(model: dict[str, Any]) -> list[str]:

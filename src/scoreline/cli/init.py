@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,8 @@ def _print(started: Started) -> None:
     print_findings(started.findings)
     for one in made.missing:
         click.echo(f"\n{_open(one)}")
+    if made.missing:
+        click.echo(f"\nColumns of the data: {', '.join(made.columns)}")
     click.echo("\nNext:" if started.is_ready else "\nThen:")
     job = show.quoted(started.file.parent)
     if not started.is_ready:
@@ -101,9 +104,10 @@ def _print(started: Started) -> None:
 def _open(missing: Missing) -> str:
     """What to do about an input that the draft leaves open."""
     if missing.options:
-        ways = "\n".join(f"  --feature {missing.name}={option}" for option in missing.options)
+        ways = "\n".join(f"  --feature {shlex.quote(f'{missing.name}={option}')}" for option in missing.options)
         return f"The model's {missing.name} may come from several columns. Say which, with --force:\n{ways}"
     return (
-        f"No column gives the model's {missing.name}. Name it with --feature {missing.name}=COLUMN --force,\n"
+        f"No column gives the model's {missing.name}. Name it with --feature "
+        f"{shlex.quote(f'{missing.name}=COLUMN')} --force,\n"
         f'or add it to features=[...] in the job file, such as sl.expression("{missing.name}", pl.col(...) ...).'
     )

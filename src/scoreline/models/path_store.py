@@ -48,7 +48,7 @@ class PathStore:
         if not path.is_file():
             raise ModelMissing(
                 f"there is no model at {path}",
-                hint="correct model= in the job, give --model URI, or train one: scoreline train JOB RANGE",
+                hint="correct model= in the job or the path that you gave, or train one: scoreline train JOB RANGE",
             )
         if path.suffix.lower() not in PICKLES | {SKOPS}:
             raise ModelInvalid(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
+
+from scoreline.models.encoders import learned_by
 from scoreline.models.kept import KeptModel, open_model
 from scoreline.models.sklearn import name_of
 from scoreline.sketch import Sketch, Wanted
@@ -38,8 +41,11 @@ def _wants(parts: tuple[Any, ...]) -> Iterator[Wanted]:
         if hasattr(vectorizer, "vocabulary_"):
             yield from _of_vocabulary(vectorizer)
             return
-    names = getattr(first, "feature_names_in_", ())
-    yield from (Wanted(str(name)) for name in names)
+    names = tuple(str(name) for name in getattr(first, "feature_names_in_", ()))
+    texts = {one.name: one.values for one in learned_by(first, names) if one.values.dtype == pl.String}
+    for name in names:
+        known = tuple(texts[name].head(_SHOWN).to_list()) if name in texts else ()
+        yield Wanted(name, known, is_category=True if known else None)
 
 
 def _of_vocabulary(vectorizer: Any) -> Iterator[Wanted]:

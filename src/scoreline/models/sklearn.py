@@ -269,7 +269,7 @@ def _call(estimator: Any, matrix: Any) -> pl.Series:
     except Exception as error:
         raise ModelFailed(
             f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
-            hint="look for missing or infinite values in the features: scoreline run ... --limit 1000 --preview",
+            hint=_why(matrix),
         ) from error
     shape = tuple(values.shape)
     if len(shape) == 2 and shape[1] == 1:
@@ -282,6 +282,24 @@ def _call(estimator: Any, matrix: Any) -> pl.Series:
         return pl.Series("prediction", values if values.dtype.kind not in "OU" else values.tolist())
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise ModelInvalid(f"the model's predictions have no common type: {error}") from error
+
+
+_TEXTS = ("object", "str", "string")
+_TOLD = 12
+"""Inputs whose types are named where a model raised."""
+
+
+def _why(matrix: Any) -> str:
+    """What a model may have stumbled over, by what it was given."""
+    types = getattr(matrix, "dtypes", None)
+    if types is None:
+        return "look for missing or infinite values in the features: scoreline run JOB PARTITION --limit 1000 --preview"
+    told = [f"{name} {'text' if str(kind) in _TEXTS else kind}" for name, kind in types.items()]
+    given = ", ".join(told[:_TOLD]) + (f" and {len(told) - _TOLD} more" if len(told) > _TOLD else "")
+    return (
+        f"it was given {given}; are these the types of its training? number(...) and category(...) in features=, and "
+        "the types of the contract, decide them; else look for missing values"
+    )
 
 
 def _slices(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:

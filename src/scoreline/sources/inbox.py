@@ -144,7 +144,10 @@ class InboxSource:
         if new:
             shown = ", ".join(map(repr, new[:5])) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
             _log.warning(
-                "%s: %s is not scored: no partition of %r has such a name; rename it", folder, shown, self.template.text
+                "%s: not scored: %s, as no partition of %r has such a name; rename what shall be scored",
+                folder,
+                shown,
+                self.template.text,
             )
 
     # -- what a partition is made of

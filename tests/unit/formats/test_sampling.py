@@ -81,3 +81,33 @@ def test_what_is_not_there_or_of_no_known_kind_is_told(tmp_path):
         read_sample(tmp_path / "a.csv")
     with pytest.raises(UsageError, match="format"):
         read_sample(tmp_path / "a.xlsx")
+
+
+def test_digits_with_zeros_before_them_are_text(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("plz,count,km\n007,7,0.5\n123,0,07.5\n")
+    frame = read_sample(path).frame
+    assert frame["plz"].to_list() == ["007", "123"]
+    assert frame.schema["count"] == pl.Int64
+    assert frame.schema["km"] == pl.Float64
+
+
+def test_records_with_too_few_or_too_many_fields_teach_nothing(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('a;b\n1;"two\nlines; here"\n2\n3;x;y\n4;z\n')
+    frame = read_sample(path).frame
+    assert frame.to_dict(as_series=False) == {"a": [1, 4], "b": ["two\nlines; here", "z"]}
+
+
+def test_what_stands_for_missing_numbers_is_declared(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("km,name\n1.5,NA\nNA,-\n2,b\n")
+    sample = read_sample(path)
+    assert sample.frame["km"].to_list() == [1.5, None, 2.0]
+    assert sample.csv == Csv(nulls=["", "NA"])
+
+
+def test_a_line_that_is_no_json_teaches_nothing(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{broken\n[2]\n{"a": 3}\n')
+    assert read_sample(path).frame["a"].to_list() == [1, 3]

@@ -362,3 +362,10 @@ def test_a_dictvectorizer_with_a_linear_model_predicts_the_same_bits_in_any_batc
 def test_an_accelerated_form_keeps_to_its_own_size():
     model = adapt(pair(), ("r", "d"), {}, 1)
     assert model.accelerated().lookup.rows_at_once == adapt(pair(), ("r", "d"), {}).accelerated().lookup.rows_at_once
+
+
+def test_a_model_that_raises_on_a_text_is_told_with_the_types_that_it_was_given():
+    model = adapt(DecisionTreeRegressor().fit(NUMBERS.to_pandas(), [1, 2, 3]), ("a", "b"), {})
+    with pytest.raises(ModelFailed, match="could not convert string to float") as caught:
+        model.predict(NUMBERS.with_columns(a=pl.Series(["1", "12 kg", "3"])))
+    assert "it was given a text, b float64" in caught.value.hint
