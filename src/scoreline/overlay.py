@@ -27,7 +27,8 @@ def laid_over(
     """``frame`` with the values that are given for its rows.
 
     What a source says of a record that it could not read (columns that begin with ``scoreline.``) is taken from a row
-    all of whose columns are given. One with no value at all is the record as it was exported, which nobody has edited.
+    all of whose columns are given, and one of them another value: else it is the record as it was exported, which
+    nobody has edited.
 
     Args:
         frame: (rows, columns) as they were read.
@@ -46,15 +47,14 @@ def laid_over(
     rows = here[ROW]
     corrected = [name for name in frame.columns if name in here.columns and name != ROW]
     places = _places(frame.height, rows - first_row)
-    laid = [
-        pl.concat(_alike(frame[name], here[name], kinds.get(name), rows, path)).gather(places) for name in corrected
-    ]
+    pairs = [_alike(frame[name], here[name], kinds.get(name), rows, path) for name in corrected]
+    laid = [pl.concat(pair).gather(places) for pair in pairs]
     frame = frame.with_columns(laid)
     marks = [name for name in frame.columns if name.startswith(PREFIX)]
     if marks and set(frame.columns) <= {*marks, *corrected}:
-        valued = frame.select(pl.any_horizontal(pl.col(corrected).is_not_null())).to_series()
-        still = pl.Series(places < frame.height) | ~valued
-        frame = frame.with_columns(pl.when(still).then(pl.col(name)).alias(name) for name in marks)
+        differs = [new.ne_missing(read) for new, (read, _) in zip(laid, pairs, strict=True)]
+        edited = pl.select(pl.any_horizontal(differs)).to_series()
+        frame = frame.with_columns(pl.when(~edited).then(pl.col(name)).alias(name) for name in marks)
     return frame
 
 

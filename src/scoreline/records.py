@@ -24,16 +24,21 @@ Broken = Mapping[int, tuple[Sequence[str], str]]
 """Position of a record -> reasons, and its text."""
 
 
-def with_broken(rows: pl.DataFrame, broken: Broken, height: int) -> pl.DataFrame:
+Partly = Mapping[int, Mapping[str, object]]
+"""Position of a record that is no row -> those of its values that could be read."""
+
+
+def with_broken(rows: pl.DataFrame, broken: Broken, height: int, partly: Partly | None = None) -> pl.DataFrame:
     """All records of a unit, in order.
 
     Args:
         rows: (records that could be read, columns), in order.
         broken: the others, by position among all.
         height: of all records.
+        partly: what could be read of some of the others.
 
     Returns:
-        (height, columns), with `BROKEN` and `RAW` where there are broken records, whose values are null.
+        (height, columns), with `BROKEN` and `RAW` where there are broken records, whose other values are null.
     """
     if not broken:
         return rows
@@ -46,4 +51,7 @@ def with_broken(rows: pl.DataFrame, broken: Broken, height: int) -> pl.DataFrame
     read = every.join(at, on=_AT, how="anti", maintain_order="left")
     numbered = pl.concat([rows, read], how="horizontal")
     whole = every.join(numbered, on=_AT, how="left", maintain_order="left")
+    if partly:
+        known = pl.DataFrame([{_AT: at, **values} for at, values in partly.items()], schema=whole.schema)
+        whole = whole.update(known, on=_AT, how="left", maintain_order="left")
     return whole.join(told, on=_AT, how="left", maintain_order="left").drop(_AT)

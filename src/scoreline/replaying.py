@@ -112,10 +112,8 @@ def check(assembly: Assembly, partition: Partition, path: Path) -> Checked:
     changed, counts = [], Counts()
     for (name,), own in given.partition_by(FILE, as_dict=True, maintain_order=True).items():
         for before, after in _laid(assembly, files[str(name)], own.sort(ROW)):
+            _require_raw_untouched(told, given, _given_nothing(before, after), path)
             rows = _differing(before, after)
-            if (empty := _given_nothing(before, rows)).height:
-                _require_raw_untouched(told, given, empty, path)
-                rows = rows.join(empty.select(ROW), on=ROW, how="anti", maintain_order="left")
             changed.append(own.join(rows.select(ROW), on=ROW, how="semi"))
             counts += _what_becomes_of(assembly.job, rows, partition)
     rows = pl.concat([given.clear(), *changed]).sort(FILE, ROW)
@@ -364,7 +362,7 @@ def _given_nothing(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _require_raw_untouched(told: pl.DataFrame, given: pl.DataFrame, empty: pl.DataFrame, path: Path) -> None:
     """Refuses a record whose text was edited and whose columns were left empty: the edit would do nothing."""
-    if RAW not in told.columns:
+    if RAW not in told.columns or not empty.height:
         return
     texts = given.select(ROW).with_columns(told[RAW].cast(pl.String).alias("text")).join(empty, on=ROW)
     edited = texts.filter(pl.col("text").str.strip_chars() != pl.col(RAW).str.strip_chars())

@@ -392,3 +392,21 @@ def test_where_input_can_be_made_up_a_run_without_it_says_how(tmp_path):
     with pytest.raises(InputMissing) as caught:
         text.run(job, partition="two")
     assert "to make some up: scoreline simulate JOB two" in caught.value.hint
+
+
+def test_one_bad_value_of_a_json_line_leaves_the_others_to_be_seen_and_kept_when_it_is_mended(tmp_path):
+    text = Text(tmp_path, "one.jsonl")
+    text.counts(b'{"left":1,"right":0.5}\n{"left":"2","right":8}\n{"left":3,"right":"x"}\n', **OPEN)
+    job = text.job(**OPEN)
+    rejected = pl.read_parquet(text.run(job).quarantine)
+    assert rejected["left"].to_list() == [None, 3]
+    assert rejected["right"].to_list() == [8.0, None]
+    fixes = tmp_path / "fixes.csv"
+    # The second row is as it was exported: nobody has mended it.
+    fixes.write_text(
+        f"scoreline.file,scoreline.row,left,right\n{text.input},1,2,8.0\n{text.input},2,3,\n", encoding="utf-8"
+    )
+    replayed = sl.replay(job, "one", fixes, home=text.home)
+    assert (replayed.run.counts.scored, replayed.run.counts.quarantined) == (2, 1)
+    assert replayed.run.counts.reasons == {"right:not Float64": 1}
+    assert pl.read_parquet(text.target())["row_id"].to_list() == ["one_0-0", "one_0-1"]

@@ -77,15 +77,19 @@ class JsonDialect:
             return Parsed(whole)
         frames: list[pl.DataFrame] = []
         broken: dict[int, tuple[str, ...]] = {}
+        partly: dict[int, dict[str, Any]] = {}
         for first in range(0, len(cuts), _BLOCK):
             some = slice(first, first + _BLOCK)
             block = Cuts(cuts.starts[some], cuts.ends[some], cuts.nexts[some], {})
             rows = _block(data, block, kinds)
             if rows is None:
-                rows, bad = _line_by_line(data, block, kinds, declared)
-                broken |= {first + at: reasons for at, reasons in bad.items()}
+                found = _line_by_line(data, block, kinds, declared)
+                assert found.rows is not None
+                rows = found.rows
+                broken |= {first + at: reasons for at, reasons in found.broken.items()}
+                partly |= {first + at: values for at, values in found.partly.items()}
             frames.append(rows)
-        return Parsed(pl.concat(frames), broken)
+        return Parsed(pl.concat(frames), broken, partly)
 
 
 def _kind(dtype: pl.DataType | None) -> str:
@@ -143,11 +147,10 @@ def _arrow_schema(kinds: Mapping[str, str]) -> Any:
     return pa.schema([(name, types.get(kind, pa.string())) for name, kind in kinds.items()])
 
 
-def _line_by_line(
-    data: bytes, cuts: Cuts, kinds: Mapping[str, str], declared: Mapping[str, pl.DataType]
-) -> tuple[pl.DataFrame, dict[int, tuple[str, ...]]]:
+def _line_by_line(data: bytes, cuts: Cuts, kinds: Mapping[str, str], declared: Mapping[str, pl.DataType]) -> Parsed:
     rows: list[dict[str, Any]] = []
     broken: dict[int, tuple[str, ...]] = {}
+    partly: dict[int, dict[str, Any]] = {}
     for at, (start, end) in enumerate(zip(cuts.starts.tolist(), cuts.ends.tolist(), strict=True)):
         found = _object(data[start:end].decode(UTF8))
         if isinstance(found, str):
@@ -155,11 +158,11 @@ def _line_by_line(
             continue
         row, reasons = _row(found, kinds, declared)
         if reasons:
-            broken[at] = tuple(reasons)
+            broken[at], partly[at] = tuple(reasons), row
         else:
             rows.append(row)
     schema = {name: _TYPES[kind] for name, kind in kinds.items()}
-    return pl.DataFrame(rows, schema=schema, orient="row"), broken
+    return Parsed(pl.DataFrame(rows, schema=schema, orient="row"), broken, partly)
 
 
 def _object(line: str) -> _Pairs | str:
@@ -188,8 +191,9 @@ def _row(
     for name, kind in kinds.items():
         value = values.get(name)
         try:
-            row[name] = None if value is None else _READERS[kind](value)
-            str(row[name]).encode(UTF8)
+            read = None if value is None else _READERS[kind](value)
+            str(read).encode(UTF8)
+            row[name] = read
         except UnicodeEncodeError:
             reasons.append(UNDECODABLE)
         except _Misfit:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import polars as pl
@@ -60,10 +60,12 @@ class Parsed:
     Attributes:
         rows: (records that are rows, columns), in order, or None when it found another number of records.
         broken: the others: position -> reasons.
+        partly: values that could be read of some of these, likewise.
     """
 
     rows: pl.DataFrame | None
     broken: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    partly: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 class Dialect(Protocol):
@@ -183,7 +185,8 @@ class TextRows:
             raise _disagree(piece, (0 if parsed.rows is None else parsed.rows.height) + len(parsed.broken) + len(bad))
         bad |= {int(good[at]): reasons for at, reasons in parsed.broken.items()}
         told = {at: (bad[at], piece.raw(cuts, at)) for at in sorted(bad)}
-        return with_broken(parsed.rows, told, len(cuts))
+        partly = {int(good[at]): values for at, values in parsed.partly.items()}
+        return with_broken(parsed.rows, told, len(cuts), partly)
 
 
 _listening = threading.local()

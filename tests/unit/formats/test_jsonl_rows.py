@@ -47,7 +47,8 @@ def cut(lines):
 def test_what_pyarrow_takes_as_a_whole_is_what_the_lines_say_one_by_one(lines):
     data, cuts = cut(lines)
     whole = jsonl_rows._block(data, cuts, KINDS)
-    rows, broken = jsonl_rows._line_by_line(data, cuts, KINDS, dict(TYPES))
+    found = jsonl_rows._line_by_line(data, cuts, KINDS, dict(TYPES))
+    rows, broken = found.rows, found.broken
     if whole is not None:
         assert not broken
         assert whole.equals(rows, null_equal=True)
