@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import scoreline
-from scoreline.api import simulate
+from scoreline.api.simulating import simulate
 from scoreline.assemble import assemble
 from scoreline.config import load
 from scoreline.errors import ModelMissing, ScorelineError

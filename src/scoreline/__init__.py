@@ -11,7 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scoreline.api import backfill, explain, plan, prune, read, replay, run, summarise, train, verify
+    from scoreline.api.cleaning import prune
+    from scoreline.api.correcting import replay
+    from scoreline.api.fitting import train
+    from scoreline.api.published import explain, read, summarise, verify
+    from scoreline.api.scoring import backfill, plan, run
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -42,31 +46,31 @@ _HOME = {
     "Retention": "retention",
     "Rule": "contract",
     "Setting": "parameters",
-    "backfill": "api",
+    "backfill": "api.scoring",
     "between": "filters",
     "category": "features",
     "computed": "output",
     "cross": "features",
     "duration": "features",
-    "explain": "api",
+    "explain": "api.published",
     "expression": "features",
     "model_version": "output",
     "number": "features",
     "partition_slug": "output",
     "passthrough": "output",
-    "plan": "api",
+    "plan": "api.scoring",
     "prediction": "output",
-    "prune": "api",
+    "prune": "api.cleaning",
     "ratio": "features",
-    "read": "api",
-    "replay": "api",
+    "read": "api.published",
+    "replay": "api.correcting",
     "row_id": "output",
-    "run": "api",
+    "run": "api.scoring",
     "run_id": "output",
     "scored_at": "output",
-    "summarise": "api",
-    "train": "api",
-    "verify": "api",
+    "summarise": "api.published",
+    "train": "api.fitting",
+    "verify": "api.published",
     "within_partition": "contract",
 }
 

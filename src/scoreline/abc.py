@@ -43,9 +43,12 @@ class Batch:
 class Source(Protocol):
     """Where the rows of a job come from.
 
-    Guarantees: rows come in input order, each once; a file that changed since ``fingerprint`` raises `InputChanged`
-    before the split's last batch is used. Not guaranteed: that two files of a partition have the same types.
-    Sources travel to workers, so they pickle.
+    Guarantees: rows come in input order, each once, with the row numbers that they have in their file, whatever the
+    splits; a record that is no row comes as one, with its reason. A file that changed since ``fingerprint`` raises
+    `InputChanged` before the split's last batch is used. Until a partition's input changes its fingerprint is the same,
+    also after ``done``. Not guaranteed: that two files of a partition have the same types, that what is there now is
+    all that will come, or that input stays where it was once it is done. Sources travel to workers, so they pickle; one
+    may stand around another, which reads.
     """
 
     def partitions(self) -> list[Partition]:
@@ -141,7 +144,10 @@ class InputFormat(Protocol):
 
 @runtime_checkable
 class KeepsProcessed(Protocol):
-    """A source that moves the input of what is published to another place, from where `prune` removes it."""
+    """A source that moves the input of what is published to another place, from where `prune` removes it.
+
+    Not guaranteed: that all of it is still there, since people may remove what was put away.
+    """
 
     def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
         """Where these files were put when they had been published; never a file that waits to be scored."""
@@ -168,7 +174,10 @@ class Sink(Protocol):
 
     Guarantees: nothing that ``begin``, ``write`` and ``prepare`` make can be seen by readers of the published data;
     ``commit`` shows the whole content at once, calls the fence while nobody else can publish to that place, and may be
-    repeated. Not guaranteed: that two sinks of one job change at the same instant. Sinks travel to workers.
+    repeated. What is published can say which run made it, so that neither ``commit`` nor ``remove`` touches content of
+    anybody else's. Not guaranteed: that two sinks of one job change at the same instant, that bytes which are damaged
+    later are noticed (`scoreline.audit` looks), or that who opens a path twice meets one content. Sinks travel to
+    workers.
     """
 
     @property
@@ -208,7 +217,10 @@ class Sink(Protocol):
         ...
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
-        """Removes all staging of the slot's job and partition, but for the ``keep`` files; idempotent."""
+        """Removes all staging of the slot's job and partition, but for the ``keep`` files; idempotent.
+
+        What is published stays. Whoever calls it holds the partition, so that nobody stages anything meanwhile.
+        """
         ...
 
     def current(self, path: str) -> Provenance | None:
@@ -221,6 +233,8 @@ class Sink(Protocol):
 
     def remove(self, path: str, run_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """Removes what this run published at a rendered path, and nothing else; idempotent.
+
+        Whoever has the content open reads it to its end. Staging stays, and so does content whose maker cannot be told.
 
         Args:
             path: rendered.

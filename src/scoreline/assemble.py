@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreline.abc import Engine, Ledger, ModelVersion, Observer, Registry, Sink, Source
-from scoreline.assembly import Assembly, Limits
+from scoreline.assembly import Assembly, Bench, Limits
 from scoreline.catalog import (
     ENGINES,
     FORMATS,
@@ -29,12 +29,15 @@ from scoreline.contract import Field
 from scoreline.corrections import Corrections
 from scoreline.errors import JobError, UsageError
 from scoreline.files import NAME, Files
-from scoreline.job import Job, example_paths, lint
+from scoreline.job import Job
+from scoreline.linting import example_paths, lint
 from scoreline.models.trust import Trust, folders_of
 from scoreline.record import RunRecord
 from scoreline.resources import cores
 from scoreline.settings import LEAST_CHUNK
-from scoreline.training import Bench
+
+LEDGER = "ledger.sqlite"
+"""Name of the ledger in a home."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,14 @@ def _processed(loaded: Loaded) -> Path:
 
 def ledger_of(home: Path) -> Ledger:
     """The ledger that lies in a home."""
-    made: Ledger = find(LEDGERS, "sqlite")(home / "ledger.sqlite")
+    made: Ledger = find(LEDGERS, "sqlite")(home / LEDGER)
     return made
+
+
+def recorded(home: Path) -> Ledger:
+    """The same for who only asks: where there is none, an empty one in memory, and none is made."""
+    empty: Ledger = find(LEDGERS, "memory")()
+    return ledger_of(home) if (home / LEDGER).exists() else empty
 
 
 def model_store(loaded: Loaded) -> Any:

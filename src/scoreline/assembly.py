@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scoreline.abc import Engine, Event, Ledger, ModelStore, Observer, Sink, Source
+from scoreline.abc import Engine, Event, Ledger, ModelStore, ModelVersion, ModelWriter, Observer, Registry, Sink, Source
 from scoreline.job import Job
 from scoreline.record import RunHandle
 
@@ -57,6 +57,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def called(job: Path | None) -> str:
+    """A job as a command names it: one that comes along by its name, any other by its file; made in Python, ``JOB``."""
+    if job is None:
+        return "JOB"
+    return job.parent.name if job.parent.parent == _COME_ALONG else str(job)
+
+
+def command(job: Path | None, words: str, *rest: object) -> str:
+    """A command about a job as a shell takes it."""
+    return shlex.join(["scoreline", *words.split(), called(job), *map(str, rest)])
+
+
 @dataclass(frozen=True)
 class Assembly:
     """What the stages of a run work with.
@@ -95,17 +107,13 @@ class Assembly:
     job_file: Path | None = None
     once: Once = field(default_factory=Once, compare=False, repr=False)
 
-    @property
-    def called(self) -> str:
-        """The job as a command names it: one that comes along by its name, any other by its file."""
-        if self.job_file is None:
-            return "JOB"
-        folder = self.job_file.parent
-        return folder.name if folder.parent == _COME_ALONG else str(self.job_file)
+    def command(self, words: str, *rest: object) -> str:
+        """What to type next for this job, such as ``scoreline run job.py 2021-02``, with the options it was made by."""
+        return command(self.job_file, words, *rest, *self.invocation)
 
     def release_command(self, run_id: str) -> str:
         """What to type to publish a refused run."""
-        job = ["--job", self.called] if self.job_file else []
+        job = ["--job", called(self.job_file)] if self.job_file else []
         return shlex.join(["scoreline", "release", run_id, *job])
 
     def notify(self, kind: str, handle: RunHandle, **facts: Any) -> None:
@@ -115,3 +123,22 @@ class Assembly:
                 observer.on(Event(kind, handle, facts))
             except Exception:  # noqa: BLE001 - whatever an observer raises, it is no part of the run
                 _log.exception("an observer failed; the run goes on")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What training needs beside a job's assembly.
+
+    Attributes:
+        assembly: the job's objects; source and models are used.
+        writer: writes the model.
+        registry: keeps it; None only tries.
+        folder: of the job, whose modules ``fit`` may import.
+        vouch: trusts a kept model here, so that its owner can score with what he has just trained.
+    """
+
+    assembly: Assembly
+    writer: ModelWriter
+    registry: Registry | None
+    folder: Path
+    vouch: Callable[[ModelVersion], object] = lambda _: None

@@ -21,7 +21,7 @@ import polars as pl
 
 from scoreline import durable
 from scoreline.abc import Content, Ledger
-from scoreline.assembly import Assembly
+from scoreline.assembly import Assembly, command
 from scoreline.errors import PredictionMissing, ScorelineError
 from scoreline.partition import Partition
 from scoreline.provenance import Provenance
@@ -160,7 +160,7 @@ def verify(
     if partition is not None and not records:
         raise PredictionMissing(
             f"nothing is published for {job} {partition}",
-            hint=shlex.join(["scoreline", "run", named(assembly), partition.slug, *assembly.invocation]),
+            hint=assembly.command("run", partition),
         )
     records.sort(key=lambda record: record.partition)
     tasks = list(_tasks(assembly, outputs, records, content=content))
@@ -185,17 +185,12 @@ def _tasks(
         yield partial(_model, assembly.home, digest, record)
 
 
-def named(assembly: Assembly) -> str:
-    """The job as a command names it."""
-    return assembly.called
-
-
 def mending(assembly: Assembly, record: RunRecord) -> str:
     """The command that makes a publication again."""
     options = list(record.facts.get("invocation", ()))
     if "--model" not in options and (kept := _other_model(assembly, record)):
         options += ["--model", kept]
-    return shlex.join(["scoreline", "run", named(assembly), record.partition, "--force", *options])
+    return command(assembly.job_file, "run", record.partition, "--force", *options)
 
 
 def _other_model(assembly: Assembly, record: RunRecord) -> str:

@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from scoreline.abc import Engine
 from scoreline.assembly import Assembly
+from scoreline.due import Wish
 from scoreline.errors import (
     Busy,
     InputMissing,
@@ -32,7 +33,8 @@ from scoreline.errors import (
     Transient,
     UsageError,
 )
-from scoreline.opening import Wish, error_facts, living
+from scoreline.history import living
+from scoreline.opening import error_facts
 from scoreline.outcome import NO_INPUT, NOT_RUN, TEMPORARY, BackfillReport, Outcome
 from scoreline.partition import Partition
 from scoreline.planning import DAMAGED, Planned, pinned, plan

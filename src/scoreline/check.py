@@ -8,9 +8,9 @@ from typing import Any
 
 from scoreline.abc import Model
 from scoreline.assembly import Assembly
+from scoreline.due import survey
 from scoreline.errors import InputInvalid, InputMissing, ScorelineError
-from scoreline.job import require_sound
-from scoreline.opening import survey
+from scoreline.linting import require_sound
 from scoreline.partition import Partition
 from scoreline.preflight import SAMPLE_ROWS, examine, first_rows
 from scoreline.score import Constants, score_rows
@@ -21,7 +21,7 @@ _FOREIGN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Checked:
     """The outcome of one check.
 
     Attributes:
@@ -41,7 +41,7 @@ class Finding:
         return asdict(self)
 
 
-def check(assembly: Assembly, partition: Partition | None = None) -> list[Finding]:
+def check(assembly: Assembly, partition: Partition | None = None) -> list[Checked]:
     """Checks declaration, model, input, row-wise expressions and parity; publishes nothing.
 
     Args:
@@ -58,15 +58,15 @@ def check(assembly: Assembly, partition: Partition | None = None) -> list[Findin
     if loaded and there:
         findings.append(_tried("rows", lambda: _rows(assembly, loaded[0], there[0])))
     else:
-        findings.append(Finding("rows", None, "not tried: needs a model and input"))
+        findings.append(Checked("rows", None, "not tried: needs a model and input"))
     return findings
 
 
-def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+def _tried(name: str, attempt: Callable[[], str]) -> Checked:
     try:
-        return Finding(name, ok=True, detail=attempt())
+        return Checked(name, ok=True, detail=attempt())
     except ScorelineError as error:
-        return Finding(name, ok=False, detail=error.message, hint=error.hint)
+        return Checked(name, ok=False, detail=error.message, hint=error.hint)
 
 
 def _declaration(assembly: Assembly) -> str:
@@ -116,10 +116,11 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
         how = f"the accelerated form DISAGREES ({evidence.parity.detail}), so the model itself predicts"
     counts = score_rows(assembly.job, model, sample.head(SAMPLE_ROWS), constants, splits[0], 0).counts
     if counts.quarantined and not counts.scored:
+        see = assembly.command("run", partition, "--limit", 20, "--preview")
         raise InputInvalid(
             f"none of the first {counts.rows_in:,} rows of {partition} would be scored: {counts.left_out:,} filtered, "
             f"{counts.quarantined:,} quarantined ({_each(counts.reasons)})",
-            hint=f"correct the contract, or the input; to see rows: scoreline run JOB {partition} --limit 20 --preview",
+            hint=f"correct the contract, or the input; to see rows: {see}",
         )
     foreign = [name for name, rows in counts.unseen.items() if rows == counts.scored >= _FOREIGN]
     if foreign:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from scoreline.assembly import Limits
+from scoreline.assembly import Limits, command
 from scoreline.catalog import JOBS, job_file
 from scoreline.errors import JobError, ScorelineError, UsageError
 from scoreline.job import Job
@@ -34,7 +34,11 @@ ENV_FILE = ".env"
 _HOME_VARIABLE = f"{PREFIX}HOME"
 
 
-@dataclass(frozen=True)
+JobLike = Job | str | os.PathLike[str]
+"""A job, or the path of a file that defines one, or a name in the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A job, and where it comes from.
 
@@ -54,6 +58,10 @@ class Loaded:
     invocation: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
 
+    def command(self, words: str, *rest: object) -> str:
+        """What to type next for this job, with the options that made it."""
+        return command(self.file, words, *rest, *self.invocation)
+
     @property
     def neighbours(self) -> Path:
         """Where the job's own functions may import from."""
@@ -61,7 +69,7 @@ class Loaded:
 
 
 def load(
-    job: Job | str | os.PathLike[str],
+    job: JobLike,
     *,
     settings: Mapping[str, str] | None = None,
     model: str | os.PathLike[str] | None = None,
@@ -106,9 +114,10 @@ def home_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None =
     return _place(_file_of(job), None, os.environ if environment is None else environment).home
 
 
-def settings_of(job: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings that hold for a job file, without importing it: its own defaults are not among them."""
-    return _place(_file_of(job), None, os.environ if environment is None else environment).settings
+def home_named(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The folder that SCORELINE_HOME names, for commands that need no job; None when it is unset."""
+    named = (os.environ if environment is None else environment).get(_HOME_VARIABLE)
+    return Path(named).expanduser().absolute() if named else None
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,17 @@ from pathlib import Path
 
 from scoreline import health
 from scoreline.abc import Ledger, ModelVersion
-from scoreline.assemble import folder_of, ledger_of, model_store, output_folder
+from scoreline.assemble import LEDGER, folder_of, ledger_of, model_store, output_folder
 from scoreline.assembly import Assembly
 from scoreline.card import differing, read_card
 from scoreline.config import Loaded
 from scoreline.errors import LedgerFailed, ModelUntrusted, ScorelineError
 from scoreline.health import OK, PROBLEM, WARNING, Finding
-from scoreline.job import lint
+from scoreline.linting import lint
 from scoreline.models.folder import read_folder
 from scoreline.models.pair import read_pair
 from scoreline.models.trust import folders_of, writable_by_others
 
-LEDGER = "ledger.sqlite"
 _UNFINISHED = ("running", "prepared")
 _SHOWN = 5
 _PATIENCE = 2.0

@@ -7,7 +7,6 @@ models are loaded.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,22 +17,10 @@ import polars as pl
 
 from scoreline.errors import UsageError
 from scoreline.files import COMPRESSED, Csv
+from scoreline.matching import COMMAS, ODD, Match, Missing, are_whole, by_name, matched, quoted
 from scoreline.partition import SLUG, Grid
 from scoreline.sketch import Sample, Sketch, Wanted
 
-_SEPARATORS = ("_", "-", "|", ":", " ", "")
-_TRIED_ROWS = 1_000
-_TRIED_COLUMNS = 24
-_RENAMED = 0.5
-"""Part of the sample's rows whose value the model has learned, for a column of another name to be what it means."""
-_RECOGNISED = 0.2
-"""The same for two columns whose values were joined; fewer of the pairs will have been seen in training."""
-_RIVAL = 0.75
-"""A candidate that fits at least so well as the best one, by this factor, may be what is meant as well."""
-_ODD = 0.05
-"""Part of a column's values that may be no numbers where all others are: dirt, which the contract keeps out."""
-_COMMAS = r"^[+-]?\d+(,\d+)?$"
-"""A number with a decimal comma."""
 _DATES = (
     ("day", r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", "{yyyy}-{mm}-{dd}"),
     ("month", r"(?<!\d)\d{4}-\d{2}(?![\d-])", "{yyyy}-{mm}"),
@@ -41,7 +28,7 @@ _DATES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Answers:
     """What the user chose.
 
     Attributes:
@@ -79,19 +66,6 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """An input of the model that the draft leaves open, since nothing in the sample decides it.
-
-    Attributes:
-        name: of the input.
-        options: the columns that may give it, several joined by commas; empty where none fits.
-    """
-
-    name: str
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """A job file, ready to be written.
 
@@ -112,28 +86,28 @@ class Draft:
     columns: tuple[str, ...]
 
 
-def draft(sample: Sample, sketch: Sketch, wish: Wish, folder: Path, model: str) -> Draft:
+def draft(sample: Sample, sketch: Sketch, answers: Answers, folder: Path, model: str) -> Draft:
     """Writes a job for a model and the data that a sample stands for.
 
     Args:
         sample: of the data.
         sketch: of the model.
-        wish: of the user.
+        answers: of the user.
         folder: where the job file will lie; paths in it begin there.
         model: path or URI of the model, as the job names it.
 
     Raises:
         UsageError: a chosen column is not there, or the sample's name cannot name a partition.
     """
-    given = [column for columns in wish.given.values() for column in columns]
-    _require_columns(sample, [*wish.features, *given, *([wish.row_id] if wish.row_id else [])])
-    wants = _wanted(sketch, wish)
-    sample = _without_odd_numbers(sample, _columns_of_numbers(wants, wish, sample.frame.columns))
-    matches = [_match(wanted, sample.frame, wish.given.get(wanted.name)) for wanted in wants]
-    found = [one for one in matches if isinstance(one, _Match)]
+    given = [column for columns in answers.given.values() for column in columns]
+    _require_columns(sample, [*answers.features, *given, *([answers.row_id] if answers.row_id else [])])
+    wants = _wanted(sketch, answers)
+    sample = _without_odd_numbers(sample, _columns_of_numbers(wants, answers, sample.frame.columns))
+    matches = [matched(wanted, sample.frame, answers.given.get(wanted.name)) for wanted in wants]
+    found = [one for one in matches if isinstance(one, Match)]
     grid, template, slug = _named(sample.path)
-    contract = tuple(_contract(sample, found, wish.row_id))
-    text = _Text(sample, wish, grid, template, model, folder).whole(found, contract, sketch)
+    contract = tuple(_contract(sample, found, answers.row_id))
+    text = _Text(sample, answers, grid, template, model, folder).whole(found, contract, sketch)
     missing = tuple(one for one in matches if isinstance(one, Missing))
     return Draft(text, slug, grid, contract, missing, tuple(sample.frame.columns))
 
@@ -141,25 +115,14 @@ def draft(sample: Sample, sketch: Sketch, wish: Wish, folder: Path, model: str) 
 # -- from the model's inputs to columns
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """A feature as code, and the columns that it reads, as what."""
-
-    name: str
-    code: str
-    columns: tuple[str, ...]
-    is_category: bool
-    has_commas: bool = False
-
-
-def _wanted(sketch: Sketch, wish: Wish) -> Sequence[Wanted]:
-    wants = sketch.wants or [Wanted(name) for name in wish.features]
+def _wanted(sketch: Sketch, answers: Answers) -> Sequence[Wanted]:
+    wants = sketch.wants or [Wanted(name) for name in answers.features]
     if not wants:
         raise UsageError(
             f"the model ({sketch.kind}) does not tell the names of its inputs",
             hint="name the columns that it reads, in the order of its training: --features first,second,third",
         )
-    unknown = sorted(set(wish.given) - {one.name for one in wants})
+    unknown = sorted(set(answers.given) - {one.name for one in wants})
     if unknown:
         raise UsageError(
             f"the model has no input {', '.join(map(repr, unknown))}",
@@ -168,123 +131,11 @@ def _wanted(sketch: Sketch, wish: Wish) -> Sequence[Wanted]:
     return wants
 
 
-def _match(wanted: Wanted, frame: pl.DataFrame, given: Sequence[str] | None) -> _Match | Missing:
-    """The feature that gives a model its input; what nothing decides is left open."""
-    if given is not None:
-        return _as_given(wanted, frame, given)
-    column = _by_name(wanted.name, frame.columns)
-    if column is not None and (match := _plain(wanted, frame[column])):
-        return match
-    rows = _with_whole_ids(frame.head(_TRIED_ROWS))
-    for least, candidates in ((_RENAMED, _columns(wanted, rows)), (_RECOGNISED, _crosses(wanted, rows))):
-        likely = _likely(candidates, least)
-        if len(likely) > 1:
-            likely = [one for one in likely if _is_named_for(wanted, one)] or likely
-        if len(likely) == 1:
-            return _as_given(wanted, frame, likely[0])
-        if likely:
-            return Missing(wanted.name, tuple(",".join(columns) for columns in likely))
-    return Missing(wanted.name)
-
-
-def _as_given(wanted: Wanted, frame: pl.DataFrame, columns: Sequence[str]) -> _Match | Missing:
-    if len(columns) == 1:
-        return _plain(wanted, frame[columns[0]]) or Missing(wanted.name)
-    rows = _with_whole_ids(frame.head(_TRIED_ROWS))
-    sep = max(_SEPARATORS, key=lambda sep: _share(rows, columns, sep, wanted))
-    option = "" if sep == "_" else f", sep={_quoted(sep)}"
-    code = f"sl.cross({', '.join(map(_quoted, (wanted.name, *columns)))}{option})"
-    return _Match(wanted.name, code, tuple(columns), is_category=True)
-
-
-def _by_name(name: str, columns: Sequence[str]) -> str | None:
-    if name in columns:
-        return name
-    alike = [column for column in columns if _letters(column) == _letters(name)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _letters(name: str) -> str:
-    """A name as people say it: ``Trip distance`` is ``trip_distance``."""
-    return re.sub(r"[\W_]", "", name.casefold()) or name
-
-
-def _plain(wanted: Wanted, values: pl.Series) -> _Match | None:
-    column, dtype = values.name, values.dtype
-    if not wanted.is_category and dtype == pl.String and _are_numbers_with_commas(values):
-        number = f'pl.col({_quoted(column)}).str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)'
-        code = f"sl.expression({_quoted(wanted.name)}, {number})"
-        return _Match(wanted.name, code, (column,), is_category=False, has_commas=True)
-    is_text = isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
-    if not (is_text or dtype.is_numeric() or dtype == pl.Boolean) or (is_text and wanted.is_category is False):
-        return None
-    is_category = is_text if wanted.is_category is None else wanted.is_category
-    kind = "category" if is_category else "number"
-    source = "" if column == wanted.name else f", {_quoted(column)}"
-    return _Match(wanted.name, f"sl.{kind}({_quoted(wanted.name)}{source})", (column,), is_category)
-
-
-def _are_numbers_with_commas(texts: pl.Series) -> bool:
-    """Whether nearly all values are numbers with a decimal comma; 1,500 alone may be a thousand and a half."""
-    known = texts.drop_nulls()
-    numbers = int(known.str.contains(_COMMAS).sum())
-    return numbers >= (1 - _ODD) * known.len() and bool(known.str.contains(r"^[+-]?\d+,(\d{1,2}|\d{4,})$").any())
-
-
-def _columns(wanted: Wanted, rows: pl.DataFrame) -> list[tuple[float, tuple[str, ...]]]:
-    """(part of the rows whose value the model has learned, column), for each that may be a category."""
-    return [(_share(rows, (name,), "", wanted), (name,)) for name in _category_columns(rows)]
-
-
-def _crosses(wanted: Wanted, rows: pl.DataFrame) -> list[tuple[float, tuple[str, ...]]]:
-    """The same for two columns whose joined values are what the model has learned, such as ``43_151``."""
-    pairs = itertools.permutations(_category_columns(rows), 2)
-    return [(max(_share(rows, pair, sep, wanted) for sep in _SEPARATORS), pair) for pair in pairs]
-
-
-def _likely(candidates: Sequence[tuple[float, tuple[str, ...]]], least: float) -> list[tuple[str, ...]]:
-    """The candidates that fit about as well as the best one, which has to fit at all."""
-    best = max((share for share, _ in candidates), default=0.0)
-    return [columns for share, columns in candidates if share >= max(least, best * _RIVAL)]
-
-
-def _is_named_for(wanted: Wanted, columns: Sequence[str]) -> bool:
-    """Whether an input such as ``PU_DO`` has the beginnings of the columns in its name, in their order."""
-    parts = re.split(r"[^A-Za-z0-9]+", wanted.name.casefold())
-    return len(parts) == len(columns) and all(
-        column.casefold().startswith(part) for part, column in zip(parts, columns, strict=True)
-    )
-
-
-def _with_whole_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns of whole doubles as the ids that they are: where one is missing, pandas makes 43.0 of 43."""
-    return rows.with_columns(
-        column.cast(pl.Int64) for column in rows.iter_columns() if column.dtype.is_float() and _are_whole(column)
-    )
-
-
-def _are_whole(values: pl.Series) -> bool:
-    known = values.drop_nulls()
-    return bool((known.is_between(-(2**53), 2**53) & (known == known.round(0))).all())
-
-
-def _category_columns(frame: pl.DataFrame) -> list[str]:
-    return [name for name, dtype in frame.schema.items() if dtype.is_integer() or dtype == pl.String][:_TRIED_COLUMNS]
-
-
-def _share(rows: pl.DataFrame, columns: Sequence[str], sep: str, wanted: Wanted) -> float:
-    joined = rows.select(pl.concat_str([pl.col(name).cast(pl.String) for name in columns], separator=sep)).to_series()
-    return float(joined.is_in(list(wanted.values)).sum()) / max(rows.height, 1) if wanted.values else 0.0
-
-
-# -- from the sample to a contract
-
-
-def _columns_of_numbers(wants: Sequence[Wanted], wish: Wish, columns: Sequence[str]) -> Iterator[str]:
+def _columns_of_numbers(wants: Sequence[Wanted], answers: Answers, columns: Sequence[str]) -> Iterator[str]:
     """Columns that give inputs which are not known to be categories."""
     for wanted in wants:
-        given = wish.given.get(wanted.name)
-        column = _by_name(wanted.name, columns) if given is None else given[0]
+        given = answers.given.get(wanted.name)
+        column = by_name(wanted.name, columns) if given is None else given[0]
         if column is not None and not wanted.is_category and len(given or ()) <= 1:
             yield column
 
@@ -300,7 +151,7 @@ def _without_odd_numbers(sample: Sample, columns: Iterator[str]) -> Sample:
         odd = numbers.is_null() & texts.is_not_null()
         known = texts.len() - texts.null_count()
         padded = texts.str.contains(r"^0\d").any()
-        if padded or not 0 < int(odd.sum()) <= _ODD * known:
+        if padded or not 0 < int(odd.sum()) <= ODD * known:
             continue
         whole = texts.filter(~odd).str.contains(r"^[+-]?\d+$").all()
         frame = frame.with_columns(numbers.cast(pl.Int64) if whole else numbers).filter(~odd)
@@ -316,7 +167,10 @@ def _require_columns(sample: Sample, names: Sequence[str]) -> None:
         )
 
 
-def _contract(sample: Sample, matches: Sequence[_Match], row_id: str | None) -> Iterator[Used]:
+# -- from the sample to a contract
+
+
+def _contract(sample: Sample, matches: Sequence[Match], row_id: str | None) -> Iterator[Used]:
     uses: dict[str, list[str]] = {row_id: ["row id"]} if row_id else {}
     categories: set[str] = set()
     for match in matches:
@@ -352,9 +206,9 @@ def _declared(values: pl.Series, *, is_category: bool) -> str:
     if dtype.is_integer():
         return "pl.Int64"
     if dtype.is_float():
-        return "pl.Int64" if is_category and _are_whole(values) else "pl.Float64"
+        return "pl.Int64" if is_category and are_whole(values) else "pl.Float64"
     if isinstance(dtype, pl.Datetime):
-        return f'pl.Datetime("us", {_quoted(dtype.time_zone)})' if dtype.time_zone else 'pl.Datetime("us")'
+        return f'pl.Datetime("us", {quoted(dtype.time_zone)})' if dtype.time_zone else 'pl.Datetime("us")'
     return f"pl.{dtype.base_type().__name__}" if dtype in {pl.Boolean, pl.Date, pl.Time} else "pl.String"
 
 
@@ -399,17 +253,17 @@ class _Text:
     """Lays the job out as a file."""
 
     sample: Sample
-    wish: Wish
+    answers: Answers
     grid: str
     template: str
     model: str
     folder: Path
 
-    def whole(self, matches: Sequence[_Match], contract: Sequence[Used], sketch: Sketch) -> str:
+    def whole(self, matches: Sequence[Match], contract: Sequence[Used], sketch: Sketch) -> str:
         suffix = "".join(_stem(self.sample.path)[1])
         field, rows = "{slug}", self.sample.frame.height
         lines = [
-            f'"""Scores {self.wish.name} with a {sketch.kind}."""',
+            f'"""Scores {self.answers.name} with a {sketch.kind}."""',
             "",
             f"# Drafted by scoreline init from {rows:,} rows of {self.sample.path.name!r}. It is yours to go on with.",
             "",
@@ -418,9 +272,9 @@ class _Text:
             "import scoreline as sl",
             "",
             "job = sl.Job(",
-            f"    name={_quoted(self.wish.name)},",
-            f"    partition={_quoted(self.grid)},",
-            f"    source=sl.Files({_quoted(self.template)}, under={_quoted(self._under())}{self._csv()}),",
+            f"    name={quoted(self.answers.name)},",
+            f"    partition={quoted(self.grid)},",
+            f"    source=sl.Files({quoted(self.template)}, under={quoted(self._under())}{self._csv()}),",
             *_listed(
                 "contract",
                 [
@@ -430,10 +284,12 @@ class _Text:
                 "rows that break it go to quarantine",
             ),
             *_listed("features", [(match.code, "") for match in matches], "what the model reads"),
-            *([f"    row_id={_quoted(self.wish.row_id)},"] if self.wish.row_id else []),
-            f"    model={_quoted(self.model)},",
-            *_listed("output", [(code, "") for code in _output(contract, self.wish, sketch)], "the published columns"),
-            f'    sinks=sl.Files({_quoted(field + suffix)}, under="predictions"),',
+            *([f"    row_id={quoted(self.answers.row_id)},"] if self.answers.row_id else []),
+            f"    model={quoted(self.model)},",
+            *_listed(
+                "output", [(code, "") for code in _output(contract, self.answers, sketch)], "the published columns"
+            ),
+            f'    sinks=sl.Files({quoted(field + suffix)}, under="predictions"),',
             ")",
             "",
         ]
@@ -466,23 +322,23 @@ class _Text:
 def _field(used: Used) -> str:
     low = f", low={used.low}" if used.low is not None else ""
     nullable = ", nullable=True" if used.nullable else ""
-    return f"sl.Field({_quoted(used.name)}, {used.dtype}{low}{nullable})"
+    return f"sl.Field({quoted(used.name)}, {used.dtype}{low}{nullable})"
 
 
-def _rules(matches: Sequence[_Match], contract: Sequence[Used]) -> Iterator[str]:
+def _rules(matches: Sequence[Match], contract: Sequence[Used]) -> Iterator[str]:
     """What a text with a decimal comma has to be: what is none would reach the model as a missing value."""
     nullable = {used.name for used in contract if used.nullable}
     for column in dict.fromkeys(match.columns[0] for match in matches if match.has_commas):
-        read = f"pl.col({_quoted(column)})"
+        read = f"pl.col({quoted(column)})"
         may_miss = f"{read}.is_null() | " if column in nullable else ""
-        yield f"sl.Rule({_quoted(f'{column} is a number')}, {may_miss}{read}.str.contains({_quoted(_COMMAS)}))"
+        yield f"sl.Rule({quoted(f'{column} is a number')}, {may_miss}{read}.str.contains({quoted(COMMAS)}))"
 
 
-def _output(contract: Sequence[Used], wish: Wish, sketch: Sketch) -> Iterator[str]:
+def _output(contract: Sequence[Used], answers: Answers, sketch: Sketch) -> Iterator[str]:
     yield 'sl.row_id("row_id")'
     for used in contract:
-        if used.name != wish.row_id:
-            yield f"sl.passthrough({_quoted(used.name)}, {used.dtype})"
+        if used.name != answers.row_id:
+            yield f"sl.passthrough({quoted(used.name)}, {used.dtype})"
     kind = "" if sketch.labels == "Float64" else f", pl.{sketch.labels}"
     yield f'sl.prediction("prediction"{kind})'
     yield 'sl.model_version("model_version")'
@@ -493,12 +349,5 @@ def _listed(name: str, items: Sequence[tuple[str, str]], why: str) -> list[str]:
     return [f"    {name}=[  # {why}", *rows, "    ],"]
 
 
-def _quoted(value: Any) -> str:
-    """A Python literal with double quotes, as formatters have it."""
-    text = repr(str(value))
-    inner = text[1:-1]
-    return text if '"' in inner else '"' + inner.replace("\\'", "'") + '"'
-
-
 def _code(value: Any) -> str:
-    return _quoted(value) if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)
+    return quoted(value) if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)

@@ -7,7 +7,6 @@ together with the rows that it was predicted with then.
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +17,6 @@ import polars as pl
 
 from scoreline.abc import Batch, KeepsProcessed, Model, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.audit import named
 from scoreline.corrections import Corrections, bare
 from scoreline.errors import InputInvalid, PredictionMissing, ScorelineError
 from scoreline.explanation import (
@@ -192,7 +190,7 @@ def _file(case: Case, ordinal: int, row: int) -> FileIdentity:
     if where:
         raise PredictionMissing(
             f"there is no row {case.key}: {where}, counted from 0",
-            hint=shlex.join(["scoreline", "status", named(case.assembly), *case.assembly.invocation]),
+            hint=case.assembly.command("status"),
         )
     return files[ordinal]
 
@@ -258,7 +256,9 @@ def rejected(case: Case, where: pl.Expr | None) -> pl.DataFrame:
     try:
         with path.open("rb") as handle:
             if hashlib.file_digest(handle, "sha256").hexdigest() != case.record.facts["quarantine"]["sha256"]:
-                case.notes.append(f"the quarantine file {path} is damaged: {_command(case, 'verify')}")
+                case.notes.append(
+                    f"the quarantine file {path} is damaged: {case.assembly.command('verify', case.record.partition)}"
+                )
                 return none
             handle.seek(0)
             rows = pl.scan_parquet(handle)
@@ -348,9 +348,4 @@ def made(case: Case, fate: str, detail: str, came: InputRow, recheck: Recheck | 
 
 def _hint(case: Case, fate: str) -> str:
     words = {QUARANTINED: "quarantine show", LOST: "verify", SCORED: "check"}.get(fate)
-    return _command(case, words) if words else ""
-
-
-def _command(case: Case, words: str) -> str:
-    job, partition = named(case.assembly), case.record.partition
-    return shlex.join(["scoreline", *words.split(), job, partition, *case.assembly.invocation])
+    return case.assembly.command(words, case.record.partition) if words else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 import tempfile
 import zoneinfo
@@ -20,18 +19,19 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from scoreline import resources
+
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-EXTRAS = {"mlflow": ("mlflow",), "sklearn": ("cloudpickle", "pandas", "scikit-learn", "skops")}
-"""Extra -> packages that show that it is there."""
+EXTRAS = {
+    "metrics": ("prometheus-client",),
+    "mlflow": ("mlflow", "pyyaml"),
+    "sklearn": ("cloudpickle", "pandas", "pyyaml", "scikit-learn", "skops"),
+}
+"""Extra -> its packages."""
 
 _LEAST_PYTHON = (3, 11)
 _LOW_DISK, _NO_DISK = 1 << 30, 100 << 20
 _LOW_MEMORY, _NO_MEMORY = 1 << 30, 256 << 20
-_GROUP_FILES = (
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
-)
-_UNLIMITED = 1 << 60
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;>]*(?:>=([0-9.]+))?[^;]*(;.*extra.*)?")
 _WRITTEN_IN = 2026
 """A clock before this year was never set."""
@@ -122,41 +122,15 @@ def _time() -> Finding:
 
 def memory(root: Path = Path("/")) -> Finding:
     """What this process may still use: the machine's available memory, or what its control group leaves."""
-    free = _available(root / "proc/meminfo")
-    limit, used = _group(root / "sys/fs/cgroup")
-    if limit is not None:
-        free = min(free, max(0, limit - used))
-    said = f"{_size(free)} available" + (f", limited to {_size(limit)}" if limit is not None else "")
+    free, limit = resources.memory_available(root), resources.memory_limit(root)
+    if free is None or limit is None:
+        return Finding("memory", WARNING, "the system does not say how much there is", "free -h")
+    said = f"{_size(free)} available of {_size(limit)}"
     if free < _NO_MEMORY:
         return Finding("memory", PROBLEM, f"{said}: too little for a run", "ps -e -o pid,rss,args --sort=-rss | head")
     if free < _LOW_MEMORY:
         return Finding("memory", WARNING, f"{said}: run with --workers 1", "ps -e -o pid,rss,args --sort=-rss | head")
     return Finding("memory", OK, said)
-
-
-def _available(meminfo: Path) -> int:
-    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text("ascii", errors="replace"))
-    return int(found[1]) * 1024 if found else 0
-
-
-def _group(folder: Path) -> tuple[int | None, int]:
-    """(limit of the control group, bytes in use that it cannot take back), in either version of the kernel's files."""
-    for most, now, stat, cache in _GROUP_FILES:
-        limit = _number(folder / most)
-        if limit is not None and limit < _UNLIMITED:
-            told = (folder / stat).read_text("ascii").split("\n") if (folder / stat).is_file() else []
-            spare = sum(int(line.split()[1]) for line in told if line.startswith(f"{cache} "))
-            return limit, max(0, (_number(folder / now) or 0) - spare)
-    return None, 0
-
-
-def _number(path: Path) -> int | None:
-    """The number in a file of the kernel's, None where there is none, or no limit."""
-    try:
-        text = path.read_text("ascii").strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
 
 
 def _size(count: int) -> str:
@@ -186,8 +160,10 @@ def folder(name: str, path: Path) -> Finding:
 def disk(name: str, path: Path) -> Finding:
     """Space where a folder is, or would be."""
     there = nearest(path)
-    free = shutil.disk_usage(there if there.is_dir() else there.parent).free
+    free = resources.disk_free(path)
     command = f"df -h {shlex.quote(str(there))}"
+    if free is None:
+        return Finding(name, WARNING, f"the system does not say how much is free at {there}", command)
     if free < _NO_DISK:
         return Finding(name, PROBLEM, f"{_size(free)} free at {there}: the disk is full", command)
     if free < _LOW_DISK:

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from scoreline.abc import Ledger
-from scoreline.assemble import Choices, assemble, ledger_of, published_path
+from scoreline.assemble import Choices, assemble, published_path, recorded
 from scoreline.assembly import Assembly
-from scoreline.catalog import LEDGERS, find
-from scoreline.config import Loaded, limits, load
+from scoreline.config import JobLike, Loaded, home_named, limits, load
 from scoreline.errors import ScorelineError, UsageError
-from scoreline.job import Job, require_sound
+from scoreline.job import Job
+from scoreline.linting import require_sound
 from scoreline.pruning import prune, prune_logs, prune_models
 from scoreline.record import RunRecord
 from scoreline.retention import OUTPUT, Kept, PruneReport, Retention, together
@@ -36,7 +36,7 @@ class Ask:
         dry_run: only tell.
     """
 
-    job: Job | str | os.PathLike[str] | None = None
+    job: JobLike | None = None
     settings: Mapping[str, str] | None = None
     home: str | os.PathLike[str] | None = None
     ledger: Ledger | None = None
@@ -101,10 +101,9 @@ def _named(ask: Ask) -> list[Loaded]:
 
 def _all(ask: Ask, failed: list[Kept]) -> list[Loaded]:
     """All jobs of the ledger; what cannot be loaded is told, and stays as it is."""
-    given = ask.home or os.environ.get("SCORELINE_HOME")
-    if not given:
+    home = Path(ask.home).expanduser().absolute() if ask.home else home_named()
+    if home is None:
         raise UsageError("no job is named", hint="name one, or set SCORELINE_HOME for all jobs of one ledger")
-    home = Path(given).expanduser().absolute()
     found = []
     for run in _newest_of_each(_ledger(ask, home)):
         try:
@@ -136,10 +135,7 @@ def _newest_of_each(ledger: Ledger) -> Iterator[RunRecord]:
 
 def _ledger(ask: Ask, home: Path) -> Ledger:
     """The ledger of a home, which asking does not make."""
-    if ask.ledger is not None:
-        return ask.ledger
-    made: Ledger = find(LEDGERS, "memory")()
-    return ledger_of(home) if (home / "ledger.sqlite").exists() else made
+    return ask.ledger if ask.ledger is not None else recorded(home)
 
 
 def _retention(ask: Ask, loaded: Loaded) -> Retention:

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from scoreline.casts import converted, is_convertible
-from scoreline.errors import CorrectionsInvalid
+from scoreline.errors import CorrectionsInvalid, InputInvalid
 from scoreline.output import PREFIX
+from scoreline.texts import read_as
 
 FILE, ROW = "scoreline.file", "scoreline.row"
 """Of a correction: path of the input file, and the row's number in it, counted from 0 before filters."""
-
-_SAID = {"true": True, "false": False}
-_DIGITS = {"ms": 3, "us": 6, "ns": 9}
 
 
 def laid_over(
@@ -130,32 +128,9 @@ def fitted(given: pl.Series, kind: pl.DataType) -> tuple[pl.Series, pl.Series | 
 
 
 def _parsed(text: pl.Series, kind: pl.DataType) -> pl.Series:
-    """The values that a text says; null where it says none."""
-    if kind.is_integer():
-        # Spreadsheets and pandas write whole numbers with a point where others are missing.
-        return text.str.extract(r"^([+-]?\d+)(?:\.0*)?$").cast(kind, strict=False)
-    if kind.is_float() or isinstance(kind, pl.Categorical | pl.Enum):
-        return text.cast(kind, strict=False)
-    if isinstance(kind, pl.Datetime):
-        return _instants(text, kind)
-    said = pl.col(text.name)
-    ways = {
-        pl.Boolean(): said.str.to_lowercase().replace_strict(_SAID, default=None, return_dtype=pl.Boolean),
-        pl.Date(): said.str.to_date("%Y-%m-%d", strict=False),
-        pl.Time(): said.str.to_time("%H:%M:%S%.f", strict=False),
-    }
-    return text.to_frame().with_columns(ways.get(kind, pl.lit(None, kind)).alias(text.name)).to_series()
-
-
-def _instants(text: pl.Series, kind: pl.Datetime) -> pl.Series:
-    unit, zone = kind.time_unit, kind.time_zone
-    said = pl.col("said").str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T").str.replace(r"Z$", "+00:00")
-    # A fraction that the unit cannot hold would be cut off.
-    exact = pl.when(~said.str.contains(rf"\.\d{{{_DIGITS[unit]}}}0*[1-9]")).then(said)
-    if zone is None:
-        forms = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-        values = pl.coalesce(exact.str.to_datetime(form, time_unit=unit, strict=False) for form in forms)
-    else:
-        values = exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit=unit, strict=False)
-        values = values.dt.convert_time_zone(zone)
-    return text.to_frame("said").select(values).to_series()
+    """The values that a text says, as in an input of text; null where it says none."""
+    try:
+        values, _ = read_as(text, kind)
+    except InputInvalid:  # no text can say a value of this type
+        return pl.repeat(None, text.len(), dtype=kind, eager=True)
+    return values.cast(kind, strict=False) if values.dtype != kind else values

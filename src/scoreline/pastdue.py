@@ -57,7 +57,7 @@ _ROTATED = r"\.(?:\d{1,4}|\d{4}-\d{2}-\d{2}(?:_[\d-]+)?)(?:\.gz)?"
 
 
 @dataclass(frozen=True)
-class Case:
+class Scope:
     """What a clean-up of a job looks at.
 
     Attributes:
@@ -113,37 +113,37 @@ def newest_published(assembly: Assembly, runs: Iterable[RunRecord]) -> str | Non
     return max(published, key=place).partition if published else None
 
 
-def look(case: Case, slug: str, runs: Sequence[RunRecord]) -> Due:
+def look(scope: Scope, slug: str, runs: Sequence[RunRecord]) -> Due:
     """What of a partition is past its time.
 
     Args:
-        case: of the job.
+        scope: of the job.
         slug: of the partition.
         runs: all of the partition.
     """
     for run in runs:
         if run.state == PREPARED:
             # It is published before anything else happens to the partition.
-            return Due(kept=(_kept(case, STAGING, slug, f"run {run.run_id} is prepared and not published yet"),))
-    expire, kept, young = _expiring(case, slug, runs)
+            return Due(kept=(_kept(scope, STAGING, slug, f"run {run.run_id} is prepared and not published yet"),))
+    expire, kept, young = _expiring(scope, slug, runs)
     refused = [run for run in runs if run.state == REFUSED and _can_be_released(run, runs)]
-    unstage = [run for run in refused if is_past(case.retention.refused_days, run.ended_at, case.now)]
+    unstage = [run for run in refused if is_past(scope.retention.refused_days, run.ended_at, scope.now)]
     waiting = [run for run in refused if run not in unstage]
-    kept += [_kept(case, STAGING, slug, _waiting(case, run)) for run in waiting]
-    litter = [*_staged(case, slug, runs, unstage, waiting), *_rejected(case, slug, runs, expire)]
+    kept += [_kept(scope, STAGING, slug, _waiting(scope, run)) for run in waiting]
+    litter = [*_staged(scope, slug, runs, unstage, waiting), *_rejected(scope, slug, runs, expire)]
     return Due(tuple(expire), tuple(unstage), tuple(litter), tuple(kept), young)
 
 
-def _expiring(case: Case, slug: str, runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[Kept], int]:
+def _expiring(scope: Scope, slug: str, runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[Kept], int]:
     expire = [run for run in runs if run.state == EXPIRED and REMOVED not in run.facts]
     kept, young = [], 0
     for slot in slots_of(runs):
-        if not is_past(case.retention.outputs_days, slot[-1].ended_at, case.now):
+        if not is_past(scope.retention.outputs_days, slot[-1].ended_at, scope.now):
             young += 1
-        elif slug == case.newest:
-            kept.append(_kept(case, OUTPUT, slug, "it is the newest published partition of the job"))
-        elif (elsewhere := _elsewhere(case, slot[-1])) is not None:
-            kept.append(_kept(case, OUTPUT, slug, f"it was published to {elsewhere}, where the job publishes no more"))
+        elif slug == scope.newest:
+            kept.append(_kept(scope, OUTPUT, slug, "it is the newest published partition of the job"))
+        elif (elsewhere := _elsewhere(scope, slot[-1])) is not None:
+            kept.append(_kept(scope, OUTPUT, slug, f"it was published to {elsewhere}, where the job publishes no more"))
         else:
             # The oldest first: whatever happens in between, nothing older stands published when the newest is gone.
             expire += slot
@@ -160,41 +160,41 @@ def slots_of(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
     return [list(some) for _, some in groupby(published, key=slot)]
 
 
-def _elsewhere(case: Case, run: RunRecord) -> str | None:
+def _elsewhere(scope: Scope, run: RunRecord) -> str | None:
     for made in run.prepared:
         there = Path(made.target)
-        moved = made.sink >= len(case.assembly.sinks) or case.place(run, made.sink).resolve() != there.resolve()
-        if moved and there.exists() and not outputs_of(case, run):
+        moved = made.sink >= len(scope.assembly.sinks) or scope.place(run, made.sink).resolve() != there.resolve()
+        if moved and there.exists() and not outputs_of(scope, run):
             return made.target
     return None
 
 
-def outputs_of(case: Case, run: RunRecord) -> dict[str, int]:
+def outputs_of(scope: Scope, run: RunRecord) -> dict[str, int]:
     """Path -> bytes of what is still published by a run."""
     found: dict[str, int] = {}
-    for sink, path in zip(case.assembly.sinks, run.facts["paths"], strict=False):
+    for sink, path in zip(scope.assembly.sinks, run.facts["paths"], strict=False):
         found |= sink.remove(path, run.run_id, dry_run=True)
     return found
 
 
-def files_of(case: Case, run: RunRecord) -> list[Removed]:
+def files_of(scope: Scope, run: RunRecord) -> list[Removed]:
     """What goes when a run expires."""
-    why = f"published {days_between(run.ended_at, case.now):,.0f} days ago"
+    why = f"published {days_between(run.ended_at, scope.now):,.0f} days ago"
     found = [
-        Removed(OUTPUT, path, size, why, run.partition, run.run_id) for path, size in outputs_of(case, run).items()
+        Removed(OUTPUT, path, size, why, run.partition, run.run_id) for path, size in outputs_of(scope, run).items()
     ]
-    rejected = kept_at(case.assembly.home, run) if run.facts.get("quarantine") else None
+    rejected = kept_at(scope.assembly.home, run) if run.facts.get("quarantine") else None
     if rejected is not None and rejected.is_file():
         found.append(Removed(QUARANTINE, str(rejected), rejected.stat().st_size, why, run.partition, run.run_id))
     return found + [
         Removed(PROCESSED, str(path), path.stat().st_size, why, run.partition, run.run_id)
-        for path in _processed(case, run)
+        for path in _processed(scope, run)
     ]
 
 
-def _processed(case: Case, run: RunRecord) -> list[Path]:
+def _processed(scope: Scope, run: RunRecord) -> list[Path]:
     """The input that this run has scored, where the source has put it."""
-    source = case.assembly.source
+    source = scope.assembly.source
     files = [FileIdentity(**form) for form in run.facts["files"]]
     return source.kept(files) if isinstance(source, KeepsProcessed) else []
 
@@ -208,21 +208,21 @@ def _can_be_released(run: RunRecord, runs: Sequence[RunRecord]) -> bool:
     return all(other.facts["paths"] != run.facts["paths"] for other in later)
 
 
-def _waiting(case: Case, run: RunRecord) -> str:
-    ago, limit = days_between(run.ended_at, case.now), case.retention.refused_days
+def _waiting(scope: Scope, run: RunRecord) -> str:
+    ago, limit = days_between(run.ended_at, scope.now), scope.retention.refused_days
     left = "" if limit is None else f", for {limit - ago:,.1f} days more"
     return f"run {run.run_id} was refused, and can be released{left}"
 
 
 def _staged(
-    case: Case, slug: str, runs: Sequence[RunRecord], unstage: Sequence[RunRecord], waiting: Sequence[RunRecord]
+    scope: Scope, slug: str, runs: Sequence[RunRecord], unstage: Sequence[RunRecord], waiting: Sequence[RunRecord]
 ) -> Iterator[Removed]:
     """Staged files of runs that ended without publishing them."""
     given_up = [run for run in runs if run.state == REFUSED and (UNSTAGED in run.facts or run in unstage)]
     keep, refused = ([made.staged for run in some for made in run.prepared] for some in (waiting, given_up))
-    dead = all(is_past(case.retention.leftovers_days, run.ended_at, case.now) for run in runs)
-    others = staged_in(case.assembly, slug, [*keep, *refused])
-    for path, size in staged_in(case.assembly, slug, keep).items():
+    dead = all(is_past(scope.retention.leftovers_days, run.ended_at, scope.now) for run in runs)
+    others = staged_in(scope.assembly, slug, [*keep, *refused])
+    for path, size in staged_in(scope.assembly, slug, keep).items():
         if path not in others:
             yield Removed(STAGING, path, size, "refused, and not released in time", slug)
         elif dead:
@@ -247,25 +247,25 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if not path.is_dir())
 
 
-def _rejected(case: Case, slug: str, runs: Sequence[RunRecord], expire: Collection[RunRecord]) -> Iterator[Removed]:
+def _rejected(scope: Scope, slug: str, runs: Sequence[RunRecord], expire: Collection[RunRecord]) -> Iterator[Removed]:
     """Rejected rows of runs that say nothing of the partition any more. Files of runs that nobody knows stay."""
     known = {run.run_id: run for run in runs if run not in expire}
-    folder = file_of(case.assembly.home, case.assembly.job.key, slug, "-").parent
+    folder = file_of(scope.assembly.home, scope.assembly.job.key, slug, "-").parent
     for path in _files_in(folder):
         unfinished = _UNFINISHED.fullmatch(path.name)
         run = known.get((unfinished["name"] if unfinished else path.name).removesuffix(".parquet"))
         if run is None or path.parent != folder:
             continue
-        why = _why_rejected_rows_go(case, run, runs)
-        if unfinished and is_past(case.retention.leftovers_days, run.ended_at, case.now):
+        why = _why_rejected_rows_go(scope, run, runs)
+        if unfinished and is_past(scope.retention.leftovers_days, run.ended_at, scope.now):
             why = "left by a run that came to nothing"
         if why:
             yield Removed(QUARANTINE, str(path), path.lstat().st_size, why, slug, run.run_id)
 
 
-def _why_rejected_rows_go(case: Case, run: RunRecord, runs: Sequence[RunRecord]) -> str | None:
+def _why_rejected_rows_go(scope: Scope, run: RunRecord, runs: Sequence[RunRecord]) -> str | None:
     if run.state in _DEAD:
-        past = is_past(case.retention.leftovers_days, run.ended_at, case.now)
+        past = is_past(scope.retention.leftovers_days, run.ended_at, scope.now)
         return "left by a run that came to nothing" if past else None
     if run.state == EXPIRED:
         return "expired"
@@ -273,12 +273,12 @@ def _why_rejected_rows_go(case: Case, run: RunRecord, runs: Sequence[RunRecord])
     stronger = {PUBLISHED, EXPIRED} | ({REFUSED} if run.state == REFUSED else set())
     later = (other for other in runs if other.state in stronger and other.token > run.token)
     same = (other for other in later if other.facts["paths"] == run.facts["paths"])
-    past = any(is_past(case.retention.superseded_days, other.ended_at, case.now) for other in same)
+    past = any(is_past(scope.retention.superseded_days, other.ended_at, scope.now) for other in same)
     return "a later run has taken its place" if past else None
 
 
-def _kept(case: Case, kind: str, slug: str, why: str) -> Kept:
-    return Kept(kind, slug, why, case.assembly.job.key)
+def _kept(scope: Scope, kind: str, slug: str, why: str) -> Kept:
+    return Kept(kind, slug, why, scope.assembly.job.key)
 
 
 def models_past(

@@ -5,7 +5,6 @@ One plan pins the model once, so that all its partitions are judged by the same 
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,7 @@ from typing import Any
 
 from scoreline.abc import ModelFile, ModelStore, ModelVersion
 from scoreline.assembly import Assembly
-from scoreline.errors import InputChanged, InputMissing, ScorelineError, UsageError, storage_failed
-from scoreline.files import COMPRESSED
-from scoreline.job import require_sound
-from scoreline.opening import (
+from scoreline.due import (
     CORRECTIONS_CHANGED,
     CURRENT,
     FORCED,
@@ -30,23 +26,19 @@ from scoreline.opening import (
     Verdict,
     Wish,
     expired_verdict,
-    failed_since,
     has_arrived,
-    lacked_input,
-    last_expired,
-    last_published,
-    last_telling,
-    living,
-    said_by,
     survey,
     why_due,
 )
+from scoreline.errors import InputChanged, InputMissing, ScorelineError, UsageError, storage_failed
+from scoreline.files import COMPRESSED
+from scoreline.history import failed_since, lacked_input, last_expired, last_published, last_telling, living, said_by
+from scoreline.linting import require_sound
 from scoreline.outcome import NO_INPUT
 from scoreline.partition import Partition
 from scoreline.record import EXPIRED, FAILED, PREPARED, REFUSED, RunRecord
 from scoreline.report import Counts
 from scoreline.splits import FileIdentity
-from scoreline.template import Template
 
 DAMAGED, HELD = "damaged input", "running"
 STATES = (
@@ -185,18 +177,19 @@ def only_due(assembly: Assembly) -> Partition:
     # What is published, and still lies in the inbox, only has to be moved.
     found = [one.partition.slug for one in there if one.tried] or [one.partition.slug for one in there if one.done]
     where = f"{assembly.job.source.path!r} in {assembly.job.source.under}"
-    job = shlex.join([assembly.called, *assembly.invocation])
     if not found:
         refused = ", ".join(one.partition.slug for one in there)
         raise InputMissing(
             f"the inbox has nothing to score: {where}" + (f"; not due: {refused}" if refused else ""),
-            hint=f"scoreline plan {job}" if refused else "put a file there, or name a PARTITION that was scored before",
+            hint=assembly.command("plan")
+            if refused
+            else "put a file there, or name a PARTITION that was scored before",
         )
     if len(found) > 1:
         shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         raise UsageError(
             f"{len(found)} partitions wait in the inbox: {shown}",
-            hint=f"all of them: scoreline backfill {job}; one of them: scoreline run {job} {found[0]}",
+            hint=f"all of them: {assembly.command('backfill')}; one of them: {assembly.command('run', found[0])}",
         )
     return assembly.job.grid.parse(found[0])
 
@@ -208,7 +201,7 @@ def partition_of_file(assembly: Assembly, path: Path) -> Partition:
         UsageError: the name is that of no partition.
     """
     job = assembly.job
-    by_path = job.source.template.partition_of(_fixed(job.source.template) + path.name, job.grid, job.path_values)
+    by_path = job.source.template.partition_of(job.source.template.fixed_prefix + path.name, job.grid, job.path_values)
     if by_path is not None:
         return by_path
     try:
@@ -216,12 +209,8 @@ def partition_of_file(assembly: Assembly, path: Path) -> Partition:
     except UsageError as error:
         raise UsageError(
             f"{path.name!r} does not say which partition it is: {error.message}",
-            hint=f"name it: scoreline run {assembly.job_file or 'JOB'} {job.grid.example} --input {path}",
+            hint=f"name it: {assembly.command('run', job.grid.example, '--input', path)}",
         ) from error
-
-
-def _fixed(template: Template) -> str:
-    return f"{template.fixed_folder}/" if template.fixed_folder else ""
 
 
 def plan(
@@ -304,7 +293,7 @@ def _by_ledger(assembly: Assembly, seen: Planned, wish: Wish) -> Planned | None:
 
 
 def _without_input(assembly: Assembly, seen: Planned, error: InputMissing, wish: Wish) -> Planned:
-    if seen.published is None or wish.force or failed_since(assembly, seen.published) is not None:
+    if seen.published is None or wish.force or failed_since(assembly.ledger, seen.published) is not None:
         return replace(seen, state=NO_INPUT, reason=error.message)
     # What was published stays true of the input that it was made of; many sources put away what was scored.
     return replace(seen, reason=f"published by run {seen.published.run_id}; its input is not there any more")

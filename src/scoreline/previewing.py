@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from scoreline.assembly import Assembly
-from scoreline.job import require_sound
-from scoreline.opening import survey
+from scoreline.due import survey
+from scoreline.linting import require_sound
 from scoreline.partition import Partition
 from scoreline.report import Counts
 from scoreline.score import Constants, empty_output, score_rows

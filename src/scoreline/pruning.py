@@ -16,13 +16,13 @@ from pathlib import Path
 from scoreline import crashpoints, durable
 from scoreline.assembly import Assembly
 from scoreline.errors import Busy, LeaseLost, ScorelineError, StorageFailed, storage_failed
+from scoreline.history import living
 from scoreline.holding import holding
-from scoreline.opening import living
 from scoreline.owner import Owner
 from scoreline.pastdue import (
-    Case,
     Due,
     Place,
+    Scope,
     files_of,
     logs_past,
     look,
@@ -63,7 +63,7 @@ def prune(assembly: Assembly, place: Place, retention: Retention, *, dry_run: bo
     """
     runs = assembly.ledger.runs(assembly.job.key, limit=_HISTORY)
     newest = newest_published(assembly, runs)
-    sweep = _Sweep(Case(assembly, place, retention, assembly.now(), newest), dry_run=dry_run)
+    sweep = _Sweep(Scope(assembly, place, retention, assembly.now(), newest), dry_run=dry_run)
     for slug in sorted({run.partition for run in runs}):
         sweep.partition(slug, [run for run in runs if run.partition == slug])
     return sweep.report()
@@ -72,8 +72,8 @@ def prune(assembly: Assembly, place: Place, retention: Retention, *, dry_run: bo
 class _Sweep:
     """One clean-up of a job: does, or only tells, what is due, and keeps count."""
 
-    def __init__(self, case: Case, *, dry_run: bool) -> None:
-        self.case, self.dry_run = case, dry_run
+    def __init__(self, scope: Scope, *, dry_run: bool) -> None:
+        self.scope, self.dry_run = scope, dry_run
         self.expired: dict[str, None] = {}
         self.removed: list[Removed] = []
         self.kept: dict[Kept, None] = {}
@@ -82,13 +82,13 @@ class _Sweep:
 
     def report(self) -> PruneReport:
         """What was done."""
-        jobs = (self.case.assembly.job.key,)
+        jobs = (self.scope.assembly.job.key,)
         kept, failed = tuple(self.kept), tuple(self.failed)
         return PruneReport(jobs, self.dry_run, tuple(self.expired), tuple(self.removed), kept, failed, self.young)
 
     def partition(self, slug: str, runs: Sequence[RunRecord]) -> None:
         """Cleans up one partition, unless somebody works on it."""
-        due = look(self.case, slug, runs)
+        due = look(self.scope, slug, runs)
         self.kept |= dict.fromkeys(due.kept)
         self.young += due.young
         if not due.anything or self._is_busy(slug, due):
@@ -106,7 +106,7 @@ class _Sweep:
     def _tell(self, due: Due) -> None:
         for run in due.expire:
             self._name(run)
-            self.removed += files_of(self.case, run)
+            self.removed += files_of(self.scope, run)
         self.removed += due.litter
 
     def _name(self, run: RunRecord) -> None:
@@ -124,7 +124,7 @@ class _Sweep:
 
     @property
     def _assembly(self) -> Assembly:
-        return self.case.assembly
+        return self.scope.assembly
 
     # -- what changes something
 
@@ -154,7 +154,7 @@ class _Sweep:
                 ledger.renew(claim.handle, Lease(0.0, None))
 
     def _look_again(self, run: RunRecord) -> Due:
-        return look(self.case, run.partition, self._assembly.ledger.runs(run.job, run.partition, limit=_HISTORY))
+        return look(self.scope, run.partition, self._assembly.ledger.runs(run.job, run.partition, limit=_HISTORY))
 
     def _expire(self, run: RunRecord) -> None:
         """Marks a run expired, then removes its files."""
@@ -163,9 +163,9 @@ class _Sweep:
             if not claimed or not found:
                 return
             handle, ledger = claimed[0], self._assembly.ledger
-            files = files_of(self.case, found)
+            files = files_of(self.scope, found)
             if found.state != EXPIRED:
-                at = self.case.now.isoformat(timespec="milliseconds")
+                at = self.scope.now.isoformat(timespec="milliseconds")
                 ledger.record(handle, EXPIRED, {ENDED_AT: found.ended_at, EXPIRED_AT: at})
             self._name(found)
             crashpoints.reach("prune.marked")
@@ -187,7 +187,7 @@ class _Sweep:
         """Records that a refused run cannot be released any more; what it has staged is litter from then on."""
         with self._claimed(run, STAGING) as claimed:
             if claimed and any(one.run_id == run.run_id for one in claimed[1].unstage):
-                at = self.case.now.isoformat(timespec="milliseconds")
+                at = self.scope.now.isoformat(timespec="milliseconds")
                 self._assembly.ledger.record(claimed[0], REFUSED, {ENDED_AT: run.ended_at, UNSTAGED: at})
 
     def _tidy(self, run: RunRecord) -> None:

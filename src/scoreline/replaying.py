@@ -7,7 +7,6 @@ them. Running the partition is somebody else's business.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from scoreline.assembly import Assembly
 from scoreline.contract import Field
 from scoreline.corrections import Correction, Corrections
 from scoreline.errors import CorrectionsInvalid
-from scoreline.job import Job, require_sound
+from scoreline.job import Job
+from scoreline.linting import require_sound
 from scoreline.output import PREFIX
 from scoreline.overlay import fitted, laid_over
 from scoreline.owner import user_name
@@ -151,10 +151,9 @@ def withdraw(assembly: Assembly, partition: Partition, chosen: str | None = None
     found = [one for one in book.in_force(partition.slug) if one.digest.startswith(chosen or "")]
     if not found or (chosen and len({one.digest for one in found}) > 1):
         what = f"none are called {chosen}" if chosen and not found else "none are in force"
-        job = [assembly.called, partition.slug, *assembly.invocation]
         raise CorrectionsInvalid(
             f"{assembly.job.key} {partition}: {f'{chosen} is the beginning of several' if found else what}",
-            hint=shlex.join(["scoreline", "quarantine", "corrections", *job]),
+            hint=assembly.command("quarantine corrections", partition.slug),
         )
     book.withdraw(partition.slug, found, by=user_name(), at=assembly.now())
     return found

@@ -1,6 +1,7 @@
 """Resources: how busy the machine is, how much memory a process may have, and how much room a disk has left.
 
-Everything is read from Linux itself; a figure that cannot be had is None, never a guess.
+Everything is read from Linux itself, and nowhere else in Scoreline; a figure that cannot be had is None, never a guess.
+What a run has taken is `scoreline.usage`, and what is too little of something `scoreline.health`.
 """
 
 from __future__ import annotations
@@ -8,49 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 _ROOT = Path("/")
 _UNLIMITED = 1 << 60
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """A look at the machine, as the summary of a run shows it.
-
-    Attributes:
-        cpu_percent: how busy all cores were while it was looked at, 0 to 100.
-        cores: that this process may use.
-        memory_limit: bytes that it may have: the machine's, or its control group's.
-        memory_available: bytes that may be had now without swapping.
-        memory_used: bytes that this process holds.
-        memory_peak: the most that it has held.
-        disk_free: bytes left for an ordinary user where the folder is.
-        disk_total: bytes in all there.
-    """
-
-    cpu_percent: float | None
-    cores: int
-    memory_limit: int | None
-    memory_available: int | None
-    memory_used: int | None
-    memory_peak: int | None
-    disk_free: int | None
-    disk_total: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return asdict(self)
-
-
-def look(folder: Path, seconds: float = 0.1) -> Resources:
-    """A look at the machine and at the disk that holds a folder, which takes ``seconds``."""
-    free, total = disk(folder)
-    return Resources(
-        cpu_percent(seconds), cores(), memory_limit(), memory_available(), memory_used(), memory_peak(), free, total
-    )
 
 
 def cores() -> int:
@@ -102,15 +64,14 @@ def memory_peak(root: Path = _ROOT) -> int | None:
     return _colon_kilobytes(root / "proc/self/status").get("VmHWM")
 
 
-def disk(folder: Path) -> tuple[int | None, int | None]:
-    """(free, all) bytes of the disk that holds a folder, or would hold it."""
+def disk_free(folder: Path) -> int | None:
+    """Bytes that an ordinary user may still write to the disk that holds a folder, or would hold it."""
     for place in (folder, *folder.parents):
         try:
-            found = shutil.disk_usage(place)
+            return shutil.disk_usage(place).free
         except OSError:
             continue
-        return found.free, found.total
-    return None, None
+    return None
 
 
 def _meminfo(root: Path) -> dict[str, int]:

@@ -17,6 +17,7 @@ from typing import Any
 from scoreline import crashpoints, durable
 from scoreline.abc import Model
 from scoreline.assembly import Assembly
+from scoreline.due import Wish, survey
 from scoreline.errors import (
     Busy,
     LeaseLost,
@@ -28,8 +29,8 @@ from scoreline.errors import (
     storage_failed,
 )
 from scoreline.holding import holding
-from scoreline.job import require_sound
-from scoreline.opening import Opened, Wish, error_facts, open_run, survey
+from scoreline.linting import require_sound
+from scoreline.opening import Opened, error_facts, open_run
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, Tried, examine, first_rows, vetted

@@ -9,51 +9,40 @@ with the prefix ``SCORELINE_`` count, since a plain ``LOG_LEVEL`` may be meant f
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from scoreline.errors import UsageError
+from scoreline.setting_kinds import (
+    CRON,
+    DAYS,
+    LEVELS,
+    MILES,
+    PATH,
+    SECONDS,
+    TEXT,
+    WAIT,
+    Kind,
+    file_name,
+    http,
+    level,
+    number,
+    switch,
+    whole,
+)
 
 PREFIX = "SCORELINE_"
 DEFAULT = "default"
 LEAST_CHUNK = 10_000
 """Rows below which a task of its own costs more than it saves: handing it over, and waking a thread for it."""
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
-_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_DIGITS = re.compile(r"[0-9]{1,18}")
-# minute, hour, day of the month, month, day of the week
-_CRON = (
-    (0, 59, ()),
-    (0, 23, ()),
-    (1, 31, ()),
-    (1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
-    (0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
-)
 _ORDERED = (("MIN_TRIP_DISTANCE", "MAX_TRIP_DISTANCE"), ("MIN_LOCATION_ID", "MAX_LOCATION_ID"))
 _OTHERS = ("DEBUG", "REAL_DATA", "REQUIRE_REAL_DATA")
 """Variables with the prefix that are no settings of a job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How the text of a setting is read.
-
-    Attributes:
-        form: what is allowed, in words.
-        read: text -> value; raises ValueError.
-        place: whether it names a file or folder, which is then made absolute.
-    """
-
-    form: str
-    read: Callable[[str], Any]
-    place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,163 +164,76 @@ class Settings:
         return settings
 
 
-def _whole(low: int, high: int | None = None) -> Kind:
-    form = f"a whole number of {low} or more" if high is None else f"a whole number from {low} to {high}"
-
-    def read(text: str) -> int:
-        if not _DIGITS.fullmatch(text):
-            raise ValueError(text)
-        number = int(text)
-        if number < low or (high is not None and number > high):
-            raise ValueError(text)
-        return number
-
-    return Kind(form, read)
-
-
-def _number(form: str, low: float, high: float = math.inf, *, above: bool = False) -> Kind:
-    def read(text: str) -> float:
-        number = float(text)
-        if not low <= number <= high or math.isinf(number) or (above and number == low):
-            raise ValueError(text)
-        return number
-
-    return Kind(form, read)
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in _SWITCH:
-        raise ValueError(text)
-    return _SWITCH[text.lower()]
-
-
-def _level(text: str) -> str:
-    if text.upper() not in _LEVELS:
-        raise ValueError(text)
-    return text.upper()
-
-
-def _file_name(text: str) -> str:
-    if "/" in text or text in {".", ".."} or "\0" in text:
-        raise ValueError(text)
-    return text
-
-
-def _http(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(text)
-    return text
-
-
-def _cron(text: str) -> str:
-    fields = text.split()
-    if len(fields) != len(_CRON):
-        raise ValueError(text)
-    for one, (low, high, names) in zip(fields, _CRON, strict=True):
-        for piece in one.lower().split(","):
-            _require_cron(piece, low, high, names)
-    return " ".join(fields)
-
-
-def _require_cron(piece: str, low: int, high: int, names: tuple[str, ...]) -> None:
-    """Refuses a piece of a cron field that is none of ``*``, ``n``, ``n-m``, each perhaps with ``/step``."""
-    span, _, step = piece.partition("/")
-    if "/" in piece and not (_DIGITS.fullmatch(step) and int(step)):
-        raise ValueError(piece)
-    if span == "*":
-        return
-    ends = [str(names.index(end) + low) if end in names else end for end in span.split("-")]
-    if len(ends) > 2 or not all(_DIGITS.fullmatch(end) and low <= int(end) <= high for end in ends):
-        raise ValueError(piece)
-    if int(ends[0]) > int(ends[-1]):
-        raise ValueError(piece)
-
-
-_SECONDS = _number("a number of seconds above 0", 0, above=True)
-_WAIT = _number("a number of seconds, 0 or more", 0)
-_MILES = _number("a number of 0 or more", 0)
-_DAYS = _number("a number of days, 0 or more", 0)
-_PATH = Kind("a path", str, place=True)
-_TEXT = Kind("text", str)
-_CRON_KIND = Kind("a cron line of five fields, such as 0 */2 * * *", _cron)
-
 TABLE = (
-    Declared("MAX_WORKERS", _whole(1), "", "workers of the local engine; unset: one for each core; --workers wins"),
-    Declared("BATCH_SIZE", _whole(1), "32768", "rows per predict call of a model that has no compiled form"),
-    Declared(
-        "CHUNK_SIZE", _whole(1), "65536", "smallest number of rows worth a task of its own; a lower one is raised"
-    ),
+    Declared("MAX_WORKERS", whole(1), "", "workers of the local engine; unset: one for each core; --workers wins"),
+    Declared("BATCH_SIZE", whole(1), "32768", "rows per predict call of a model that has no compiled form"),
+    Declared("CHUNK_SIZE", whole(1), "65536", "smallest number of rows worth a task of its own; a lower one is raised"),
     Declared(
         "MEMORY_LIMIT_GB",
-        _number("a number of gigabytes above 0", 0, above=True),
+        number("a number of gigabytes above 0", 0, above=True),
         "",
         "memory that a run may use: fewer workers, or exit code 75 where not even one fits; unset: the machine's",
     ),
     Declared(
         "CPU_LIMIT_PERCENT",
-        _number("a percentage above 0, up to 100", 0, 100, above=True),
+        number("a percentage above 0, up to 100", 0, 100, above=True),
         "",
         "when the machine is busier, a run waits, then goes on with fewer workers; unset: it does not look",
     ),
-    Declared("CPU_WAIT_SECONDS", _WAIT, "15", "longest wait for CPU_LIMIT_PERCENT", plain=False),
-    Declared("NUM_TRIPS_PER_BATCH", _whole(1, 999_999), "5000", "trips that nyc_simulated makes up for a batch"),
-    Declared("MIN_TRIP_DISTANCE", _MILES, "0.1", "shortest trip of nyc_simulated, in miles"),
-    Declared("MAX_TRIP_DISTANCE", _MILES, "50", "longest trip of nyc_simulated, in miles"),
-    Declared("MIN_LOCATION_ID", _whole(0, 32_767), "1", "lowest taxi zone of nyc_simulated"),
-    Declared("MAX_LOCATION_ID", _whole(0, 32_767), "263", "highest taxi zone of nyc_simulated"),
+    Declared("CPU_WAIT_SECONDS", WAIT, "15", "longest wait for CPU_LIMIT_PERCENT", plain=False),
+    Declared("NUM_TRIPS_PER_BATCH", whole(1, 999_999), "5000", "trips that nyc_simulated makes up for a batch"),
+    Declared("MIN_TRIP_DISTANCE", MILES, "0.1", "shortest trip of nyc_simulated, in miles"),
+    Declared("MAX_TRIP_DISTANCE", MILES, "50", "longest trip of nyc_simulated, in miles"),
+    Declared("MIN_LOCATION_ID", whole(0, 32_767), "1", "lowest taxi zone of nyc_simulated"),
+    Declared("MAX_LOCATION_ID", whole(0, 32_767), "263", "highest taxi zone of nyc_simulated"),
     Declared("MODEL_PATH", Kind("a path or a model URI", str, place=True), "", "the model of a job that takes it"),
-    Declared("DATA_INPUT_DIR", _PATH, "data/input", "where a job that takes it finds its input"),
-    Declared("DATA_OUTPUT_DIR", _PATH, "data/output", "where a job that takes it publishes"),
-    Declared("DATA_PROCESSED_DIR", _PATH, "data/processed", "where a job that takes it moves its input"),
-    Declared("LOGS_DIR", _PATH, "", "folder of the log file; unset: no log file"),
+    Declared("DATA_INPUT_DIR", PATH, "data/input", "where a job that takes it finds its input"),
+    Declared("DATA_OUTPUT_DIR", PATH, "data/output", "where a job that takes it publishes"),
+    Declared("DATA_PROCESSED_DIR", PATH, "data/processed", "where a job that takes it moves its input"),
+    Declared("LOGS_DIR", PATH, "", "folder of the log file; unset: no log file"),
     Declared(
         "LOG_FILE",
-        Kind("a file name without a slash", _file_name),
+        Kind("a file name without a slash", file_name),
         "",
         "name of the log file; unset: JOB.log",
         plain=False,
     ),
-    Declared("LOG_LEVEL", Kind(f"one of {', '.join(_LEVELS)}", _level), "INFO", "least level of what is logged"),
+    Declared("LOG_LEVEL", Kind(f"one of {', '.join(LEVELS)}", level), "INFO", "least level of what is logged"),
     Declared(
         "LOG_MAX_MB",
-        _number("a number above 0", 0, above=True),
+        number("a number above 0", 0, above=True),
         "10",
         "size at which a log file is put aside",
         plain=False,
     ),
-    Declared("LOG_FILES", _whole(1, 1000), "5", "how many log files that were put aside are kept", plain=False),
-    Declared("LOG_RETENTION_DAYS", _DAYS, "7", "age at which prune removes log files that were put aside"),
-    Declared("OUTPUT_RETENTION_DAYS", _DAYS, "", "days after publication at which prune expires outputs; unset: never"),
-    Declared("ENABLE_METRICS", Kind("true or false", _switch), "false", "serve metrics over HTTP during a run"),
-    Declared("METRICS_PORT", _whole(1, 65_535), "8000", "port of the metrics on 127.0.0.1"),
-    Declared(
-        "BATCH_SCHEDULE_CRON", _CRON_KIND, "0 */2 * * *", "when deploy has nyc_simulated run; deploy is not there yet"
-    ),
-    Declared(
-        "CLEANUP_SCHEDULE_CRON", _CRON_KIND, "0 2 * * *", "when deploy has it cleaned up; deploy is not there yet"
-    ),
+    Declared("LOG_FILES", whole(1, 1000), "5", "how many log files that were put aside are kept", plain=False),
+    Declared("LOG_RETENTION_DAYS", DAYS, "7", "age at which prune removes log files that were put aside"),
+    Declared("OUTPUT_RETENTION_DAYS", DAYS, "", "days after publication at which prune expires outputs; unset: never"),
+    Declared("ENABLE_METRICS", Kind("true or false", switch), "false", "serve metrics over HTTP during a run"),
+    Declared("METRICS_PORT", whole(1, 65_535), "8000", "port of the metrics on 127.0.0.1"),
+    Declared("BATCH_SCHEDULE_CRON", CRON, "0 */2 * * *", "when deploy has nyc_simulated run; deploy is not there yet"),
+    Declared("CLEANUP_SCHEDULE_CRON", CRON, "0 2 * * *", "when deploy has it cleaned up; deploy is not there yet"),
     Declared(
         "PREFECT_API_URL",
-        Kind("an http:// or https:// address", _http),
+        Kind("an http:// or https:// address", http),
         "",
         "the Prefect server that deploy will use; deploy is not there yet",
         shared=True,
     ),
     Declared(
-        "PREFECT_WORK_POOL", _TEXT, "default-agent-pool", "the work pool that deploy will use; deploy is not there yet"
+        "PREFECT_WORK_POOL", TEXT, "default-agent-pool", "the work pool that deploy will use; deploy is not there yet"
     ),
-    Declared("HOME", _PATH, "", "Scoreline's own folder; unset: .scoreline beside the job file", plain=False),
-    Declared("LEASE_SECONDS", _SECONDS, "60", "how long a claim holds without a heartbeat", plain=False),
+    Declared("HOME", PATH, "", "Scoreline's own folder; unset: .scoreline beside the job file", plain=False),
+    Declared("LEASE_SECONDS", SECONDS, "60", "how long a claim holds without a heartbeat", plain=False),
     Declared(
         "HEARTBEAT_SECONDS",
-        _SECONDS,
+        SECONDS,
         "10",
         "between two heartbeats; a sixth of the lease where that is shorter",
         plain=False,
     ),
-    Declared("PARK_SECONDS", _SECONDS, "900", "how long a claim holds between two stages", plain=False),
-    Declared("WAIT_SECONDS", _WAIT, "30", "how long a run waits for another run of its partition", plain=False),
+    Declared("PARK_SECONDS", SECONDS, "900", "how long a claim holds between two stages", plain=False),
+    Declared("WAIT_SECONDS", WAIT, "30", "how long a run waits for another run of its partition", plain=False),
 )
 """Every setting, in the order in which people read them."""
 

@@ -11,9 +11,9 @@ from typing import Any
 from scoreline import durable
 from scoreline.assemble import Choices, assemble, store_in
 from scoreline.catalog import LEDGERS, find
-from scoreline.check import Finding, check
+from scoreline.check import Checked, check
 from scoreline.config import home_of, load
-from scoreline.drafting import Draft, Wish, draft
+from scoreline.drafting import Answers, Draft, draft
 from scoreline.errors import ModelUntrusted, UsageError
 from scoreline.models.folder import is_uri
 from scoreline.models.trust import Trust
@@ -34,7 +34,7 @@ class Started:
 
     file: Path
     draft: Draft
-    findings: tuple[Finding, ...]
+    findings: tuple[Checked, ...]
 
     @property
     def is_ready(self) -> bool:
@@ -79,11 +79,11 @@ def start(
     file = place / JOB_FILE
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="give another folder, or replace it with --force")
-    wish = Wish(_name(name or place.name), features, row_id, given or {})
+    answers = Answers(_name(name or place.name), features, row_id, given or {})
     sample = read_sample(Path(data).expanduser().absolute())
     typed = str(model) if is_uri(str(model)) else str(Path(model).expanduser().absolute())
     kept = _kept(place, file, typed, trust=trust)
-    made = draft(sample, sketched(kept), wish, place, _as_named(typed, place))
+    made = draft(sample, sketched(kept), answers, place, _as_named(typed, place))
     durable.make_folder(place)
     with durable.written(file, durable=True) as handle:
         handle.write(made.text.encode())

@@ -5,7 +5,6 @@ Only the column of predictions is held in memory, 8 bytes a row: the median is e
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from scoreline.abc import Content
+from scoreline.assembly import Assembly
 from scoreline.audit import Outputs
 from scoreline.errors import FilesDamaged, PredictionMissing
 from scoreline.job import Job
@@ -20,15 +20,15 @@ from scoreline.output import PREDICTION
 from scoreline.quarantine import kept_at
 from scoreline.record import RunRecord
 from scoreline.report import Counts
+from scoreline.resources import disk_free
 from scoreline.summary import Summary, named, spread
 
 
-def summarise(job: Job, home: Path, outputs: Outputs, record: RunRecord) -> Summary:
+def summarise(assembly: Assembly, outputs: Outputs, record: RunRecord) -> Summary:
     """What one publication came to.
 
     Args:
-        job: the declaration.
-        home: Scoreline's folder.
+        assembly: of the job.
         outputs: how to get at what was published.
         record: of the published run.
 
@@ -37,7 +37,7 @@ def summarise(job: Job, home: Path, outputs: Outputs, record: RunRecord) -> Summ
         FilesDamaged: it cannot be read.
     """
     path = outputs.place(record, 0)
-    column, values, size = _published(job, outputs, record, path)
+    column, values, size = _published(assembly, outputs, record, path)
     counts, seconds = Counts(**record.facts["counts"]), _seconds(record)
     stats = {
         "num_predictions": len(values),
@@ -48,6 +48,7 @@ def summarise(job: Job, home: Path, outputs: Outputs, record: RunRecord) -> Summ
         "output_file": str(path),
         "file_size_mb": size / 1e6,
     }
+    free = disk_free(path.parent)
     measured = {name: value for name, value in record.facts.get("resources", {}).items() if name != "seconds"}
     model = {name: record.facts["model"][name] for name in ("uri", "version")}
     return Summary(
@@ -58,9 +59,9 @@ def summarise(job: Job, home: Path, outputs: Outputs, record: RunRecord) -> Summ
         counts,
         model,
         stats,
-        measured | {"disk_free_gb": round(shutil.disk_usage(path.parent).free / 1e9, 3)},
+        measured | {"disk_free_gb": round((free or 0) / 1e9, 3)},
         column,
-        str(kept_at(home, record)) if record.facts.get("quarantine") else None,
+        str(kept_at(assembly.home, record)) if record.facts.get("quarantine") else None,
     )
 
 
@@ -73,9 +74,9 @@ def _seconds(record: RunRecord) -> float:
     return (ended - begun).total_seconds()
 
 
-def _published(job: Job, outputs: Outputs, record: RunRecord, path: Path) -> tuple[str, pl.Series, int]:
+def _published(assembly: Assembly, outputs: Outputs, record: RunRecord, path: Path) -> tuple[str, pl.Series, int]:
     """Name and values of the predictions, and the file's size, all of one open file."""
-    again = f"scoreline run JOB {record.partition}"
+    again = assembly.command("run", record.partition)
     try:
         with path.open("rb") as handle:
             content, size = outputs.opened(path, handle), path.stat().st_size
@@ -83,12 +84,11 @@ def _published(job: Job, outputs: Outputs, record: RunRecord, path: Path) -> tup
             if there is None or there.run_id != record.run_id:
                 raise PredictionMissing(f"{path} does not hold what run {record.run_id} has published", hint=again)
             try:
-                column = _column(job, content.schema())
+                column = _column(assembly.job, content.schema())
                 return column, _values(column, content), size
             except (ValueError, pl.exceptions.PolarsError) as error:
-                raise FilesDamaged(
-                    f"{path} is damaged: {error}", hint=f"scoreline verify JOB {record.partition}; then {again} --force"
-                ) from error
+                verify = assembly.command("verify", record.partition)
+                raise FilesDamaged(f"{path} is damaged: {error}", hint=f"{verify}; then {again} --force") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PredictionMissing(f"{path} is not there, though run {record.run_id} was published", hint=again) from error
 

@@ -93,6 +93,11 @@ class Template:
         head = re.split(r"[{*?]", self.text, maxsplit=1)[0]
         return head.rpartition("/")[0]
 
+    @property
+    def fixed_prefix(self) -> str:
+        """The same as paths begin with it: '' or with a slash at its end."""
+        return f"{self.fixed_folder}/" if self.fixed_folder else ""
+
     def render(self, partition: Partition, values: Mapping[str, str]) -> str:
         """The path (or glob, with wildcards) of one partition.
 

@@ -6,7 +6,6 @@ Published files are asked through one open handle each. It must not know adapter
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
@@ -14,7 +13,7 @@ import polars as pl
 
 from scoreline.abc import Batch
 from scoreline.assembly import Assembly
-from scoreline.audit import Outputs, is_intact, mending, named, now_published, path_of, standing
+from scoreline.audit import Outputs, is_intact, mending, now_published, path_of, standing
 from scoreline.errors import FilesDamaged, InputInvalid, PredictionMissing, UsageError
 from scoreline.explanation import PUBLISHED, Explanation, InputRow
 from scoreline.fate import Case, id_column, made, now, rejected, told
@@ -66,9 +65,8 @@ def _published(assembly: Assembly, outputs: Outputs, partition: Partition) -> li
     if not found:
         last = assembly.ledger.runs(job, partition.slug, limit=1)
         state = f"its last run is {last[0].state}" if last else "no run has scored it"
-        command = "status" if last else "run"
-        words = ["scoreline", command, named(assembly), *([] if last else [partition.slug]), *assembly.invocation]
-        raise PredictionMissing(f"nothing is published for {job} {partition}: {state}", hint=shlex.join(words))
+        hint = assembly.command("status") if last else assembly.command("run", partition)
+        raise PredictionMissing(f"nothing is published for {job} {partition}: {state}", hint=hint)
     return found
 
 
@@ -94,8 +92,8 @@ def _case(assembly: Assembly, outputs: Outputs, key: str, records: Sequence[RunR
 
 
 def _damaged(assembly: Assembly, record: RunRecord, what: str) -> FilesDamaged:
-    words = ["scoreline", "verify", named(assembly), record.partition, *assembly.invocation]
-    return FilesDamaged(what, hint=f"{shlex.join(words)}; to make it anew: {mending(assembly, record)}")
+    verify = assembly.command("verify", record.partition)
+    return FilesDamaged(what, hint=f"{verify}; to make it anew: {mending(assembly, record)}")
 
 
 def _by_declared_id(assembly: Assembly, outputs: Outputs, key: str, partition: Partition | None) -> Explanation:
@@ -120,7 +118,7 @@ def _by_declared_id(assembly: Assembly, outputs: Outputs, key: str, partition: P
     where = f"in {partition}" if partition else f"in any of the {len(publications)} published partitions"
     raise PredictionMissing(
         f"no row of {assembly.job.key} has the {assembly.job.row_id} {key!r} {where}",
-        hint=shlex.join(["scoreline", "status", named(assembly), *assembly.invocation]),
+        hint=assembly.command("status"),
     )
 
 

@@ -7,7 +7,6 @@ business.
 
 from __future__ import annotations
 
-import shlex
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, ModelVersion, ModelWriter, Registry, Trained
-from scoreline.assembly import Assembly
+from scoreline.abc import Model, ModelVersion, Trained
+from scoreline.assembly import Assembly, Bench, command
 from scoreline.card import GOLDEN, PREDICTED, Card, params_of, versions_used
 from scoreline.durable import sha256_of
 from scoreline.errors import ModelFailed, ModelInvalid, ModelUntrusted, ScorelineError, TrainingFailed, UsageError
@@ -47,25 +46,6 @@ EXAMPLE_ROWS = 5
 
 Tell = Callable[[str], None]
 """Hears how far the training is, in sentences."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What training needs beside a job's assembly.
-
-    Attributes:
-        assembly: the job's objects; source and models are used.
-        writer: writes the model.
-        registry: keeps it; None only tries.
-        folder: of the job, whose modules ``fit`` may import.
-        vouch: trusts a kept model here, so that its owner can score with what he has just trained.
-    """
-
-    assembly: Assembly
-    writer: ModelWriter
-    registry: Registry | None
-    folder: Path
-    vouch: Callable[[ModelVersion], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,14 +346,10 @@ def _kept(bench: Bench, trained: Trained, made: _Made, progress: _Progress) -> t
 
 def _commands(bench: Bench, trained: Trained, version: ModelVersion) -> tuple[str, ...]:
     job, assembly = bench.assembly.job, bench.assembly
-    words = ["scoreline", "run", assembly.called]
     last = trained.card.trained_on["partitions"][-1]
-    if job.partition != "named":
-        words.append(job.grid.following(job.grid.parse(last)).slug)
-    words += assembly.invocation
-    if not _means(assembly, str(job.model), version):
-        words += ["--model", version.uri]
-    return (shlex.join(words),)
+    following = [] if job.partition == "named" else [job.grid.following(job.grid.parse(last))]
+    model = [] if _means(assembly, str(job.model), version) else ["--model", version.uri]
+    return (command(assembly.job_file, "run", *following, *assembly.invocation, *model),)
 
 
 def _means(assembly: Assembly, uri: str, version: ModelVersion) -> bool:

@@ -6,6 +6,8 @@ import resource
 import time
 from dataclasses import dataclass, field
 
+from scoreline.resources import memory_peak
+
 
 def _cpu_seconds() -> float:
     own, ended = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -25,13 +27,11 @@ class Meter:
         ``peak_worker_memory_mb`` is that of the largest worker process which has ended. Not counted: other runs apart,
         where a process has several at a time.
         """
-        own, ended = (resource.getrusage(who).ru_maxrss * 1024 / 1e6 for who in _WHOSE)
+        # The system's own record of a process begins with the peak of the one that started it.
+        own, ended = memory_peak() or 0, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         return {
             "seconds": round(time.perf_counter() - self._wall, 4),
             "cpu_seconds": round(_cpu_seconds() - self._cpu, 4),
-            "peak_memory_mb": round(own, 1),
-            "peak_worker_memory_mb": round(ended, 1),
+            "peak_memory_mb": round(own / 1e6, 1),
+            "peak_worker_memory_mb": round(ended / 1e6, 1),
         }
-
-
-_WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

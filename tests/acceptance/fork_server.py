@@ -29,7 +29,7 @@ HARD = ("sklearn.feature_extraction", "sklearn.linear_model", "sklearn.pipeline"
 def main():
     for name in HARD:
         __import__(name)
-    import scoreline.api
+    import scoreline.api.scoring
     import scoreline.cli
     import scoreline.cli.run
     import scoreline.cli.show

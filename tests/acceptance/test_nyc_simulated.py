@@ -9,7 +9,7 @@ import pytest
 import skops.io
 
 import scoreline
-from scoreline.api import simulate
+from scoreline.api.simulating import simulate
 from scoreline.errors import InputMissing, Refused, UsageError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/nyc_simulated"

@@ -139,6 +139,12 @@ def test_the_data_option_comes_before_the_environment(score, months, tmp_path):
     assert outputs(tmp_path) == [f"green-2021-02-{NEW}.parquet"]
 
 
+def test_the_name_with_the_prefix_comes_before_the_plain_one(score, months, tmp_path):
+    named = {"DATA_INPUT_DIR": str(tmp_path / "nowhere"), "SCORELINE_DATA_INPUT_DIR": str(months)}
+    score(NEW, environment=named)
+    assert outputs(tmp_path) == [f"green-2021-02-{NEW}.parquet"]
+
+
 def test_json_is_the_report(score, tmp_path):
     import json
 

@@ -194,6 +194,15 @@ class IsNeverDone(ParquetSource):
         return tuple(f"{file.path} was moved" for file in files)
 
 
+class KeepsWhatWaits(ParquetSource):
+    """Has files removed that nobody has scored."""
+
+    found_by = "only_what_was_put_away_is_kept"
+
+    def kept(self, files):
+        return [Path(file.path) for file in files]
+
+
 class StaysAtHome(ParquetSource):
     """Cannot be sent to a worker."""
 

@@ -27,7 +27,7 @@ from scoreline import Field, Filter, Rule, category, number, passthrough, predic
 from scoreline.abc import Predictions
 from scoreline.config import load
 from scoreline.errors import ModelFailed
-from scoreline.job import lint
+from scoreline.linting import lint
 
 NAN, INF = float("nan"), float("inf")
 SOURCE = Path(scoreline.__file__).parent

@@ -17,7 +17,6 @@ from tests.months import make_month
 from tests.oracle import nyc_green
 
 import scoreline as sl
-from scoreline import api
 from scoreline.assemble import Choices, assemble
 from scoreline.config import load
 from scoreline.errors import MemoryShort, MissingExtra
@@ -28,9 +27,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "nyc_green"
 GIVEN = {"model": "models/m.bin", "source": "{taxi_type}_tripdata_{yyyy}-{mm}*.parquet"}
 FILES, ROWS = 3, 12_000
 LIMITED = """
-from scoreline import api, resources
+from scoreline import resources, run
 given = {"model": "models/m.bin", "source": "big/{yyyy}-{mm}.parquet"}
-report = api.run("job.py", "2021-02", settings=given, engine="threads", workers=4, force=True)
+report = run("job.py", "2021-02", settings=given, engine="threads", workers=4, force=True)
 print(resources.memory_peak(), report.counts.rows_in)
 """
 
@@ -61,7 +60,7 @@ def place(kept, tmp_path, monkeypatch):
 
 def run(place, env="", **more):
     (place / ".env").write_text(env)
-    return api.run("job.py", "2021-02", settings=GIVEN, force=True, **more)
+    return sl.run("job.py", "2021-02", settings=GIVEN, force=True, **more)
 
 
 def log_of(place):

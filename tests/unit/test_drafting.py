@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scoreline.drafting import Missing, Wish, draft
+from scoreline.drafting import Answers, draft
 from scoreline.errors import UsageError
 from scoreline.files import Csv
-from scoreline.job import Job, lint
+from scoreline.job import Job
+from scoreline.linting import lint
+from scoreline.matching import Missing
 from scoreline.sketch import Sample, Sketch, Wanted
 
 TRIPS = pl.DataFrame(
@@ -27,9 +29,9 @@ TRIPS = pl.DataFrame(
 PLACE = Path("/srv/job")
 
 
-def drafted(wants, frame=TRIPS, name="trips.parquet", *, wish=None, csv=None, labels="Float64", model="m.bin"):
+def drafted(wants, frame=TRIPS, name="trips.parquet", *, answers=None, csv=None, labels="Float64", model="m.bin"):
     sketch = Sketch("Model", tuple(wants), labels=labels)
-    return draft(Sample(Path("/srv/data") / name, frame, csv), sketch, wish or Wish("trips"), PLACE, model)
+    return draft(Sample(Path("/srv/data") / name, frame, csv), sketch, answers or Answers("trips"), PLACE, model)
 
 
 def job_of(made):
@@ -96,14 +98,14 @@ def test_the_name_of_a_cross_tells_its_order(name, columns):
 
 
 def test_the_user_decides_what_nothing_else_does():
-    wish = Wish("trips", given={"route": ["DO", "PU"], "len": ["miles"]})
-    cross, number = features_of(drafted([Wanted("route", BOTH_WAYS, is_category=True), Wanted("len")], wish=wish))
+    answers = Answers("trips", given={"route": ["DO", "PU"], "len": ["miles"]})
+    cross, number = features_of(drafted([Wanted("route", BOTH_WAYS, is_category=True), Wanted("len")], answers=answers))
     assert (cross["columns"], number["columns"]) == (["DO", "PU"], ["miles"])
 
 
 def test_what_the_user_says_of_no_input_is_refused():
     with pytest.raises(UsageError, match="no input 'rout'"):
-        drafted([Wanted("route", BOTH_WAYS, is_category=True)], wish=Wish("trips", given={"rout": ["DO", "PU"]}))
+        drafted([Wanted("route", BOTH_WAYS, is_category=True)], answers=Answers("trips", given={"rout": ["DO", "PU"]}))
 
 
 def test_a_column_of_another_name_with_the_learned_values_is_the_category():
@@ -127,15 +129,15 @@ def test_a_model_that_does_not_tell_its_inputs_needs_their_names():
     with pytest.raises(UsageError, match="does not tell") as caught:
         drafted([])
     assert "--features" in caught.value.hint
-    made = drafted([], wish=Wish("trips", ("miles", "PU")))
+    made = drafted([], answers=Answers("trips", ("miles", "PU")))
     assert [one["name"] for one in features_of(made)] == ["miles", "PU"]
 
 
 def test_a_chosen_column_that_is_not_there_is_named():
     with pytest.raises(UsageError, match="'mile'"):
-        drafted([], wish=Wish("trips", ("mile",)))
+        drafted([], answers=Answers("trips", ("mile",)))
     with pytest.raises(UsageError, match="'ride'"):
-        drafted([Wanted("miles")], wish=Wish("trips", row_id="ride"))
+        drafted([Wanted("miles")], answers=Answers("trips", row_id="ride"))
 
 
 # -- the contract
@@ -146,7 +148,7 @@ def fields_of(made):
 
 
 def test_the_contract_holds_the_columns_that_are_used_and_no_other():
-    made = drafted([Wanted("miles"), Wanted("PU")], wish=Wish("trips", row_id="trip"))
+    made = drafted([Wanted("miles"), Wanted("PU")], answers=Answers("trips", row_id="trip"))
     assert list(fields_of(made)) == ["trip", "miles", "PU"]
     assert job_of(made).row_id == "trip"
 
@@ -216,7 +218,7 @@ def test_a_name_that_cannot_stand_for_a_partition_says_so():
 
 def test_data_inside_of_the_folder_is_named_relative_to_it():
     sample = Sample(PLACE / "data" / "one.csv", TRIPS)
-    made = draft(sample, Sketch("Model", (Wanted("miles"),)), Wish("trips"), PLACE, "m.bin")
+    made = draft(sample, Sketch("Model", (Wanted("miles"),)), Answers("trips"), PLACE, "m.bin")
     assert job_of(made).source.under == "data"
 
 

@@ -1,3 +1,5 @@
+import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,17 @@ def test_extras_are_told_by_their_packages(monkeypatch):
     assert "not installed: sklearn" in extras.detail
 
 
+def test_the_packages_of_each_extra_are_those_that_it_installs():
+    declared = [one.split("; extra == ") for one in metadata.requires("scoreline") if "extra ==" in one]
+    asked = {(extra.strip("\"'"), re.match(r"[\w.-]+", package)[0].lower()) for package, extra in declared}
+    assert {(extra, package) for extra, packages in health.EXTRAS.items() for package in packages} == asked
+
+
 def machine(root, available, files):
     (root / "proc").mkdir()
-    (root / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {available // 1024} kB\n")
+    (root / "proc/meminfo").write_text(f"MemTotal: {16 * GB // 1024} kB\nMemAvailable: {available // 1024} kB\n")
+    (root / "proc/self").mkdir()
+    (root / "proc/self/cgroup").write_text("1:memory:/\n" if any("/" in name for name in files) else "0::/\n")
     for name, text in files.items():
         path = root / "sys/fs/cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)

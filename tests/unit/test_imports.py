@@ -1,5 +1,6 @@
 """What is loaded when: each question is put to a fresh interpreter, which answers with its `sys.modules`."""
 
+import importlib.util
 import json
 import pickle
 import shutil
@@ -14,6 +15,24 @@ from tests.oracle import nyc_green
 from scoreline.ledgers.sqlite import SqliteLedger
 
 VENDORS = ["polars", "pyarrow", "sklearn", "rich", "click", "pandas", "scipy", "joblib", "numpy"]
+ELSEWHERE = [
+    "dotenv",
+    "prometheus_client",
+    *(
+        f"scoreline.{name}"
+        for name in (
+            *("audit", "doctor", "drafting", "fate", "pruning", "replaying", "summarising", "tracing", "training"),
+            *(
+                "formats.csv_rows",
+                "formats.jsonl_rows",
+                "formats.text_rows",
+                "formats.csv_output",
+                "formats.jsonl_output",
+            ),
+            *("sources.csv", "sources.jsonl", "sources.inbox", "sources.given", "observers.log", "observers.metrics"),
+        )
+    ),
+]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nyc_green" / "job.py"
 ANSWER = "\nimport json, sys\nprint(json.dumps([name for name, module in sys.modules.items() if module]))"
 COMMAND = """
@@ -27,8 +46,8 @@ except SystemExit as end:
 """
 
 
-def loaded_by(code, *arguments, without=()):
-    """The vendors that a fresh interpreter has loaded after some code; those of ``without`` cannot be found there."""
+def loaded_by(code, *arguments, without=(), of=VENDORS):
+    """Which modules a fresh interpreter has loaded after some code; those of ``without`` cannot be found there."""
     missing = f"import sys; sys.modules.update(dict.fromkeys({list(without)}))\n"
     done = subprocess.run(
         [sys.executable, "-c", missing + code + ANSWER, *map(str, arguments)],
@@ -36,7 +55,7 @@ def loaded_by(code, *arguments, without=()):
         capture_output=True,
         text=True,
     )
-    return set(json.loads(done.stdout.splitlines()[-1])) & set(VENDORS)
+    return set(json.loads(done.stdout.splitlines()[-1])) & set(of)
 
 
 def test_importing_scoreline_loads_no_vendor():
@@ -79,10 +98,10 @@ def place(tmp_path_factory):
     return root
 
 
-def run(place, *more, without=()):
+def run(place, *more, **chosen):
     choices = {"data": place / "data", "model": place / "models" / "m.bin", "output": place / "out"}
     settings = [part for name, value in choices.items() for part in ("--set", f"{name}={value}")]
-    return loaded_by(COMMAND, "run", place / "job.py", "2021-02", *settings, *more, without=without)
+    return loaded_by(COMMAND, "run", place / "job.py", "2021-02", *settings, *more, **chosen)
 
 
 def newest_run(place):
@@ -101,3 +120,12 @@ def test_a_local_accelerated_run_without_a_terminal_needs_no_rich_and_no_pandas(
 def test_a_run_of_what_is_current_loads_no_scikit_learn(place):
     run(place)
     assert not {"rich", "pandas", "sklearn", "scipy", "joblib"} & run(place)
+
+
+def test_a_run_of_parquet_loads_neither_text_formats_nor_what_other_commands_do(place):
+    assert run(place, "--force", of=[*ELSEWHERE, "scoreline.sources.parquet"]) == {"scoreline.sources.parquet"}
+
+
+def test_what_a_run_does_not_load_is_all_there():
+    missing = [name for name in ELSEWHERE if importlib.util.find_spec(name) is None]
+    assert missing == []

@@ -32,7 +32,7 @@ from scoreline import (
 )
 from scoreline.contract import within_partition
 from scoreline.errors import JobError
-from scoreline.job import lint, require_sound
+from scoreline.linting import lint, require_sound
 from scoreline.retention import Retention
 
 # --- what is a job --------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoreline.errors import CorrectionsInvalid
 from scoreline.overlay import ROW, fitted, laid_over
 from scoreline.replaying import read
+from scoreline.texts import read_as
 
 AT = datetime(2021, 2, 28, 23, 59, 1, 5)  # noqa: DTZ001 - source times are naive
 DTYPES = {
@@ -82,11 +83,8 @@ def test_what_a_csv_says_of_a_value_is_read_back_as_that_value(kind, tmp_path):
     values = pl.DataFrame({"x": pl.Series(DTYPES[kind], dtype=kind)}).with_row_index(ROW)
     values.write_csv(tmp_path / "fixes.csv")
     found, unfit = fitted(read(tmp_path / "fixes.csv")["x"], kind)
-    if isinstance(kind, pl.Decimal):  # how many digits such a text has is nobody's to guess
-        assert unfit.to_list() == [True, False]
-    else:
-        assert unfit is None
-        assert found.equals(values["x"], null_equal=True, check_dtypes=True)
+    assert unfit is None
+    assert found.equals(values["x"], null_equal=True, check_dtypes=True)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +97,9 @@ def test_what_a_csv_says_of_a_value_is_read_back_as_that_value(kind, tmp_path):
         (pl.UInt64(), "-1"),
         (pl.Float64(), "1,5"),
         (pl.Float64(), "0x1"),
-        (pl.Boolean(), "1"),
+        (pl.Boolean(), "yes"),
+        (pl.Int8(), "128"),
+        (pl.Decimal(10, 2), "1.255"),
         (pl.Date(), "28.02.2021"),
         (pl.Date(), "2021-02-30"),
         (pl.Datetime("us"), "02/28/2021 10:00"),
@@ -132,6 +132,15 @@ def test_a_text_that_is_no_value_of_the_type_is_named_and_never_rounded(kind, te
 )
 def test_what_spreadsheets_make_of_a_value_is_understood(kind, text, value):
     assert fitted(pl.Series("x", [text]), kind)[0].to_list() == [value]
+
+
+@pytest.mark.parametrize("text", ["1", "0.5", "TRUE", "2021-02-28", "2021-02-28 10:00", "2021-02-28T10:00:00+01:00"])
+@pytest.mark.parametrize("kind", [pl.Boolean(), pl.Int64(), pl.Decimal(10, 2), pl.Date(), pl.Datetime("us")], ids=str)
+def test_a_text_means_in_a_correction_what_it_means_in_an_input_of_text(kind, text):
+    value, unread = read_as(pl.Series("x", [text]), kind)
+    found, unfit = fitted(pl.Series("x", [text]), kind)
+    assert found.to_list() == value.to_list()
+    assert (unfit is not None) == unread.any()
 
 
 def test_one_and_a_half_never_becomes_one():

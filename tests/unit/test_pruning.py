@@ -21,8 +21,8 @@ from scoreline import Files, crashpoints, model_version, prediction, row_id
 from scoreline.assemble import Choices, assemble, published_path
 from scoreline.assembly import Limits
 from scoreline.config import load
+from scoreline.due import Wish
 from scoreline.errors import InputMissing, NotReleasable, PredictionMissing, Refused
-from scoreline.opening import Wish
 from scoreline.pruning import prune, prune_logs, prune_models
 from scoreline.releasing import release
 from scoreline.retention import KINDS, Retention

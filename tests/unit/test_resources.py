@@ -46,9 +46,8 @@ def test_memory_that_this_process_takes_and_gives_back_is_in_its_peak():
 
 
 def test_a_disk_is_told_also_for_a_folder_that_is_not_there_yet(tmp_path):
-    free, total = resources.disk(tmp_path / "not" / "yet")
-    assert 0 < free <= total
-    assert total == psutil.disk_usage(str(tmp_path)).total
+    there = psutil.disk_usage(str(tmp_path))
+    assert resources.disk_free(tmp_path / "not" / "yet") == pytest.approx(there.free, abs=there.total / 10)
 
 
 def test_a_busy_machine_is_busier_than_nothing():
@@ -64,12 +63,6 @@ def test_a_busy_machine_is_busier_than_nothing():
 
 def test_cores_are_those_that_the_process_may_use():
     assert resources.cores() == len(os.sched_getaffinity(0))
-
-
-def test_a_look_is_json(tmp_path):
-    found = resources.look(tmp_path, 0.01).to_dict()
-    assert found["cores"] >= 1
-    assert found["disk_free"] > 0
 
 
 # --- control groups -------------------------------------------------------------------------------------------------

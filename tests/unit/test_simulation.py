@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scoreline import Files, Job, number, prediction
-from scoreline.api import simulate
+from scoreline.api.simulating import simulate
 from scoreline.errors import JobError, UsageError
 from scoreline.simulation import lacking, seed_of
 from scoreline.sources.parquet import ParquetSource

@@ -11,7 +11,7 @@ import click
 from scoreline.cli import options
 
 if TYPE_CHECKING:
-    from scoreline.check import Finding
+    from scoreline.check import Checked
 
 _MARKS = {True: "ok  ", False: "FAIL", None: "--  "}
 
@@ -53,7 +53,7 @@ def check(
     sys.exit(1 if any(finding.ok is False for finding in findings) else 0)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Checked]) -> None:
     """Prints one line for each finding, and what to do about it."""
     for finding in findings:
         click.echo(f"{_MARKS[finding.ok]}  {finding.name:<12} {finding.detail}")

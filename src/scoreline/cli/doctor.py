@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -46,12 +44,15 @@ def _findings(job: str | None, model: str | None, settings: dict[str, str]) -> I
     from scoreline import health
 
     yield from health.installation()
+    # Where a library is missing, this import fails: after it was told which.
+    from scoreline.config import home_named
+
     if job is not None:
         yield from _of_job(job, model, settings)
-    elif home := os.environ.get("SCORELINE_HOME"):
+    elif home := home_named():
         from scoreline.doctor import of_home
 
-        yield from of_home(Path(home).expanduser().absolute())
+        yield from of_home(home)
 
 
 def _of_job(job: str, model: str | None, settings: dict[str, str]) -> Iterator[Finding]:

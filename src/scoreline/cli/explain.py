@@ -31,7 +31,7 @@ def explain(job: str, key: str, partition: str | None, settings: tuple[str, ...]
     \b
       scoreline explain job.py 2021-02_0-17
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import explain as explain_api
+    from scoreline.api.published import explain as explain_api
     from scoreline.cli import show
 
     found = explain_api(job, key, partition=partition, settings=options.parsed(settings))

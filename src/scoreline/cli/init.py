@@ -11,7 +11,7 @@ import click
 from scoreline.cli import options
 
 if TYPE_CHECKING:
-    from scoreline.drafting import Missing
+    from scoreline.matching import Missing
     from scoreline.starting import Started
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,15 +80,13 @@ def list_(job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
 
     With --job, those of this job; else all of the ledger in SCORELINE_HOME.
     """
-    from scoreline.assemble import ledger_of
+    from scoreline.assemble import recorded
     from scoreline.audit import models_known
     from scoreline.cli import show
 
     store, name = _store(job, settings)
-    found: list[KnownModel] = []
-    if (store.home / "ledger.sqlite").exists():
-        wanted = None if name is None else lambda key: key == name or key.startswith(f"{name}[")
-        found = models_known(ledger_of(store.home), store.home, wanted)
+    wanted = None if name is None else lambda key: key == name or key.startswith(f"{name}[")
+    found = models_known(recorded(store.home), store.home, wanted)
     # Which folders are trusted is the job's to say.
     trusted = [
         _trusted(store, one) or ("no" if job else "not by digest (--job JOB knows its folders)") for one in found
@@ -154,12 +151,12 @@ def _resolved(model: str, job: str | None, settings: tuple[str, ...]) -> tuple[M
 
 
 def _trust(job: str | None, settings: tuple[str, ...]) -> Trust:
-    from scoreline.config import load
+    from scoreline.config import home_named, load
     from scoreline.models.trust import Trust, folders_of
 
     if job is not None:
         loaded = load(job, settings=options.parsed(settings))
         return Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
-    if home := os.environ.get("SCORELINE_HOME"):
-        return Trust(Path(home).expanduser().absolute())
+    if home := home_named():
+        return Trust(home)
     raise click.UsageError("name the job with --job JOB, or set SCORELINE_HOME")

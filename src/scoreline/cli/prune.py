@@ -38,7 +38,7 @@ def prune(
       scoreline prune job.py --dry-run
       scoreline prune job.py --older-than 90
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import prune as prune_api
+    from scoreline.api.cleaning import prune as prune_api
     from scoreline.cli import show
 
     report = prune_api(job, older_than=older_than, dry_run=dry_run, settings=options.parsed(settings))

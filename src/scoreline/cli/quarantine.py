@@ -149,10 +149,8 @@ def _load(job: str, settings: tuple[str, ...]) -> Loaded:
 
 
 def _listed(loaded: Loaded, partition: str | None, *, every: bool) -> list[Quarantined]:
-    from scoreline.assemble import ledger_of
+    from scoreline.assemble import recorded
     from scoreline.quarantine import listed
 
-    if not (loaded.home / "ledger.sqlite").exists():
-        return []
     slug = loaded.job.grid.parse(partition).slug if partition else None
-    return listed(loaded.home, ledger_of(loaded.home), loaded.job.key, slug, every=every)
+    return listed(loaded.home, recorded(loaded.home), loaded.job.key, slug, every=every)

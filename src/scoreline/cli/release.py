@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,11 +38,11 @@ def release(run: str, job: str | None, *, as_json: bool) -> None:
 
 
 def _found(run: str, job: str | None) -> tuple[RunRecord, Loaded]:
-    from scoreline.assemble import ledger_of
+    from scoreline.assemble import recorded
     from scoreline.config import load
 
     home = _home(job)
-    found = ledger_of(home).runs(run_id=run, limit=1) if (home / "ledger.sqlite").exists() else []
+    found = recorded(home).runs(run_id=run, limit=1)
     if not found:
         raise NotReleasable(f"the ledger in {home} knows no run {run}", hint="scoreline status JOB shows the runs")
     record = found[0]
@@ -58,10 +57,10 @@ def _found(run: str, job: str | None) -> tuple[RunRecord, Loaded]:
 
 
 def _home(job: str | None) -> Path:
-    from scoreline.config import home_of
+    from scoreline.config import home_named, home_of
 
     if job is not None:
         return home_of(job)
-    if home := os.environ.get("SCORELINE_HOME"):
-        return Path(home).expanduser().absolute()
+    if home := home_named():
+        return home
     raise click.UsageError("name the job with --job JOB, or set SCORELINE_HOME")

@@ -41,7 +41,7 @@ def replay(job: str, partition: str, file: Path, *, as_json: bool, **chosen: Any
       scoreline quarantine replay job.py 2021-02 fixes.csv --dry-run
       scoreline quarantine replay job.py 2021-02 fixes.csv
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import replay as replay_api
+    from scoreline.api.correcting import replay as replay_api
     from scoreline.cli import show
 
     chosen["settings"] = options.parsed(chosen["settings"])

@@ -26,7 +26,7 @@ def report(job: str, partition: str | None, settings: tuple[str, ...], *, as_jso
       scoreline report job.py 2021-02
       scoreline report job.py --json
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import summarise
+    from scoreline.api.published import summarise
     from scoreline.cli import show
 
     found = summarise(job, partition, settings=options.parsed(settings))

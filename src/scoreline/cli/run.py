@@ -52,7 +52,7 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
     if preview:
         _preview(job, partition, limit or 10, chosen, as_json=as_json)
         return
-    from scoreline.api import run as run_api
+    from scoreline.api.scoring import run as run_api
     from scoreline.cli import show
 
     wait = not chosen.pop("no_wait")
@@ -66,7 +66,7 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
 def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any], *, as_json: bool) -> None:
     import polars as pl
 
-    from scoreline.api import pick
+    from scoreline.api.scoring import pick
     from scoreline.assemble import Choices, assemble
     from scoreline.cli.show import rows_line
     from scoreline.config import load

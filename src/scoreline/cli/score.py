@@ -62,12 +62,14 @@ def score(
     more = [*(["--data", data] if data else []), *(["--job", job] if job != _JOB else [])]
     partition = _month(words, more)
     _require_in_order(words, more)
-    from scoreline.api import run
+    from scoreline.api.scoring import run
     from scoreline.cli import show
     from scoreline.models.folder import find_model, local_path
 
     settings = {"taxi_type": taxi_type, "output": str(local_path(output_uri)), "path": _PATH}
-    if folder := data or os.environ.get("DATA_INPUT_DIR"):
+    # A line of cron sets it for this command alone, so the plain name counts too.
+    named = (os.environ.get(name) for name in ("SCORELINE_DATA_INPUT_DIR", "DATA_INPUT_DIR"))
+    if folder := data or next(filter(None, named), None):
         settings["data"] = folder
     model = find_model(experiment_uri, run_id)
     report = run(job, partition.slug, model=model, settings=settings, observers=(show.progress(),), **chosen)

@@ -35,7 +35,7 @@ def simulate(
       scoreline simulate nyc_green 2021-02 --rows 1000 --set data=/lake/trial
       scoreline simulate nyc_simulated 2025-01-17T00Z-2h..2025-01-17T22Z-2h --training
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import simulate as simulate_api
+    from scoreline.api.simulating import simulate as simulate_api
     from scoreline.cli import show
 
     made = simulate_api(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -28,18 +27,16 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
 
     Without JOB, all jobs of the ledger in SCORELINE_HOME.
     """
-    from scoreline.assemble import ledger_of
+    from scoreline.assemble import recorded
     from scoreline.cli import show
 
     home, key = _place(job, options.parsed(settings))
-    records: list[dict[str, Any]] = []
-    if (home / "ledger.sqlite").exists():
-        ledger = ledger_of(home)
-        runs = ledger.runs(limit=10_000)
-        wanted = [run for run in runs if key is None or run.job == key or run.job.startswith(f"{key}[")]
-        newest = _publications(wanted)
-        shown_runs = wanted if every else _last(wanted)
-        records = [_row(ledger, run, job or "JOB", is_past=_is_past(run, newest)) for run in shown_runs]
+    ledger = recorded(home)
+    runs = ledger.runs(limit=10_000)
+    wanted = [run for run in runs if key is None or run.job == key or run.job.startswith(f"{key}[")]
+    newest = _publications(wanted)
+    shown_runs = wanted if every else _last(wanted)
+    records = [_row(ledger, run, job or "JOB", is_past=_is_past(run, newest)) for run in shown_runs]
     if as_json:
         show.print_json(records)
     elif records:
@@ -67,18 +64,18 @@ def _tell_quarantined(records: list[dict[str, Any]], job: str | None, settings: 
 
 
 def _place(job: str | None, settings: dict[str, str]) -> tuple[Path, str | None]:
-    from scoreline.config import load
+    from scoreline.config import home_named, load
 
     if job is not None:
         loaded = load(job, settings=settings)
         return loaded.home, loaded.job.name if not settings else loaded.job.key
-    if home := os.environ.get("SCORELINE_HOME"):
-        return Path(home).expanduser().absolute(), None
+    if home := home_named():
+        return home, None
     raise click.UsageError("name a JOB, or set SCORELINE_HOME to see all jobs of one ledger")
 
 
 def _last(runs: list[RunRecord]) -> list[RunRecord]:
-    from scoreline.opening import is_quiet, lacked_input
+    from scoreline.history import is_quiet, lacked_input
 
     published = {(run.job, run.partition) for run in runs if run.state in {"published", "expired"}}
 
@@ -175,7 +172,7 @@ def _trouble(ledger: Ledger, run: RunRecord, job: str) -> Trouble:
 
 
 def _unfinished(ledger: Ledger, run: RunRecord, trouble: Trouble) -> tuple[str, str]:
-    from scoreline.opening import living
+    from scoreline.history import living
 
     holder = ledger.holder(run.job, run.partition)
     if holder is not None and living(holder) and holder.run_id == run.run_id:

@@ -42,7 +42,7 @@ def train(
       scoreline train job.py 2021-01..2021-03 --validate 2021-04
       scoreline train job.py 2021-01 --model models:/nyc-taxi-duration --alias challenger
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api import train as train_api
+    from scoreline.api.fitting import train as train_api
     from scoreline.cli import show
 
     report = train_api(

@@ -28,7 +28,7 @@ def verify(job: str, partition: str | None, settings: tuple[str, ...], *, conten
     Each file is hashed and compared with what the ledger recorded; a flipped byte, which readers do not notice, is
     found. The kept copies of the models are checked too. Exits 1 when anything is not as it was written.
     """
-    from scoreline.api import verify as verify_api
+    from scoreline.api.published import verify as verify_api
     from scoreline.cli import show
 
     with _progress() as hear:

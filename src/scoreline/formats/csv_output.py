@@ -21,7 +21,7 @@ from scoreline.errors import LossyCast
 from scoreline.files import Csv, Files
 from scoreline.formats import text_parts, text_records
 from scoreline.formats.joined import JoinReceipt
-from scoreline.formats.texts import as_texts, from_texts
+from scoreline.formats.text_values import as_texts, from_texts
 from scoreline.provenance import Provenance
 
 _NUMBERS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,6 @@ class CsvDialect:
     def parse(self, data: bytes, cuts: Cuts, layout: Layout, columns: Sequence[str]) -> Parsed:
         """See `scoreline.formats.text_rows.Dialect.parse`."""
         import pyarrow as pa
-        import pyarrow.csv as pc
 
         assert layout.columns is not None
         asked = [str(layout.columns.index(name)) for name in columns]
@@ -59,37 +58,44 @@ class CsvDialect:
             ragged[row.number - 1] = (TOO_FEW if row.actual_columns < row.expected_columns else TOO_MANY,)
             return "skip"
 
-        # Arrow passes over a mark at the beginning of what it reads, which here is the middle of a file.
-        whole = codecs.BOM_UTF8 + data if data.startswith(codecs.BOM_UTF8) else data
         try:
-            table = pc.read_csv(
-                pa.BufferReader(whole),
-                # Columns go by their places: names may come twice, or be empty. One block, so that no record is cut.
-                read_options=pc.ReadOptions(
-                    column_names=[str(place) for place in range(len(layout.columns))],
-                    use_threads=False,
-                    block_size=len(whole) + 1,
-                ),
-                parse_options=pc.ParseOptions(
-                    delimiter=self.csv.separator,
-                    newlines_in_values=True,
-                    ignore_empty_lines=not layout.cutter.blank_lines,
-                    invalid_row_handler=set_aside,
-                ),
-                convert_options=pc.ConvertOptions(
-                    include_columns=asked,
-                    column_types=dict.fromkeys(asked, pa.string()),
-                    check_utf8=False,  # it was
-                    null_values=list(self.csv.nulls),
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
+            table = self._table(data, layout, asked, set_aside)
         except pa.ArrowException:
             return Parsed(None)
         frame = pl.from_arrow(table.rename_columns(list(columns)))
         assert isinstance(frame, pl.DataFrame)
         return Parsed(frame, ragged)
+
+    def _table(self, data: bytes, layout: Layout, asked: Sequence[str], set_aside: Callable[[Any], str]) -> Any:
+        """Records as an Arrow table of texts, its columns called by their places: names may come twice, or be empty."""
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        assert layout.columns is not None
+        # Arrow passes over a mark at the beginning of what it reads, which here is the middle of a file.
+        whole = codecs.BOM_UTF8 + data if data.startswith(codecs.BOM_UTF8) else data
+        return pc.read_csv(
+            pa.BufferReader(whole),
+            read_options=pc.ReadOptions(
+                column_names=[str(place) for place in range(len(layout.columns))],
+                use_threads=False,
+                block_size=len(whole) + 1,  # one block, so that no record is cut
+            ),
+            parse_options=pc.ParseOptions(
+                delimiter=self.csv.separator,
+                newlines_in_values=True,
+                ignore_empty_lines=not layout.cutter.blank_lines,
+                invalid_row_handler=set_aside,
+            ),
+            convert_options=pc.ConvertOptions(
+                include_columns=asked,
+                column_types=dict.fromkeys(asked, pa.string()),
+                check_utf8=False,  # it was
+                null_values=list(self.csv.nulls),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
 
     def _names(self, head: bytes, cuts: Cuts, encoding: str, path: str) -> tuple[str, ...]:
         if not len(cuts):

@@ -20,7 +20,7 @@ import polars as pl
 from scoreline.files import Files
 from scoreline.formats import text_parts, text_records
 from scoreline.formats.joined import JoinReceipt
-from scoreline.formats.texts import as_texts, from_texts
+from scoreline.formats.text_values import as_texts, from_texts
 from scoreline.provenance import Provenance
 
 _SMALL = (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)

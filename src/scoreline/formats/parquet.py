@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import polars as pl
 
@@ -63,18 +63,3 @@ def frame_in(handle: BinaryIO) -> pl.DataFrame:
         raise ValueError(str(error)) from error
     assert isinstance(frame, pl.DataFrame)
     return frame if frame.schema == schema else frame.cast(schema)  # type: ignore[arg-type]
-
-
-def write_table(table: Any, handle: BinaryIO) -> None:
-    """Writes an Arrow table as a single row group.
-
-    Args:
-        table: its schema's metadata may name a ``compression`` such as gzip, which is applied and not written.
-        handle: where to.
-    """
-    import pyarrow.parquet as pq
-
-    metadata = dict(table.schema.metadata or {})
-    compression = metadata.pop(b"compression", b"zstd").decode()
-    plain = table.replace_schema_metadata(metadata or None)
-    pq.write_table(plain, handle, compression=compression, row_group_size=max(table.num_rows, 1))

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from scoreline.files import Files
-from scoreline.formats.parquet import write_table
 
 Write = Callable[[Any, BinaryIO], None]
 
@@ -18,8 +17,18 @@ Write = Callable[[Any, BinaryIO], None]
 def table_writer(files: Files) -> Write:
     """What writes an Arrow table as one file, in the format and the form that these files are declared in."""
     if files.format == "parquet":
-        return write_table
+        return _write_parquet
     return partial(_write_text, files)
+
+
+def _write_parquet(table: Any, handle: BinaryIO) -> None:
+    """As a single row group; the schema's metadata may name a ``compression``, which is applied and not written."""
+    import pyarrow.parquet as pq
+
+    metadata = dict(table.schema.metadata or {})
+    compression = metadata.pop(b"compression", b"zstd").decode()
+    plain = table.replace_schema_metadata(metadata or None)
+    pq.write_table(plain, handle, compression=compression, row_group_size=max(table.num_rows, 1))
 
 
 def _write_text(files: Files, table: Any, handle: BinaryIO) -> None:

@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class _Nodes:
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self._kinds = {
+        self._kinds: dict[str, Callable[[dict[str, Any]], Any]] = {
             "JsonNode": self._json,
             "ListNode": lambda node: [self.value(one) for one in node["content"]],
             "TupleNode": lambda node: tuple(self.value(one) for one in node["content"]),

@@ -23,10 +23,11 @@ from scoreline.files import COMPRESSED, NAME
 from scoreline.partition import Grid, Partition
 from scoreline.splits import FileIdentity, Split
 from scoreline.stores import local, moves
+from scoreline.stores.folder import listed, missing
 from scoreline.template import Template
 
 _log = logging.getLogger(__name__)
-_LISTED_FILES = 100_000
+_NOTHING = "is not there, and nothing of it was processed before"
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 """Endings that browsers, transfer programs and editors give to what they have not finished."""
 _LATER = re.compile(r"~\d+(?=(\.[^.~]*)?(\.gz)?\Z)")
@@ -80,17 +81,16 @@ class InboxSource:
 
     def partitions(self) -> list[Partition]:
         """Those whose files wait in the inbox; names that are none are told, once, by a warning."""
-        start, prefix = self.folder / self.template.fixed_folder, self._prefix
         found, others = set(), []
-        for path in itertools.islice(local.all_files(start, self.template.depth), _LISTED_FILES):
+        for path in listed(self.folder, self.template):
             if self._is_unfinished(path):
                 continue
-            one = self.template.partition_of(prefix + path, self.grid, dict(self.values))
+            one = self.template.partition_of(self.template.fixed_prefix + path, self.grid, dict(self.values))
             if one is not None:
                 found.add(one)
             else:
                 others.append(path)
-        self._tell(start, others)
+        self._tell(self.folder / self.template.fixed_folder, others)
         return sorted(found, key=lambda one: one.slug)
 
     def fingerprint(self, partition: Partition) -> tuple[FileIdentity, ...]:
@@ -129,10 +129,6 @@ class InboxSource:
         found = [(Path(self._where(file).path), file) for file in files]
         return [path for path, file in found if path.is_relative_to(self.processed) and moves.is_file_of(path, file)]
 
-    @property
-    def _prefix(self) -> str:
-        return f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""
-
     def _is_unfinished(self, path: str) -> bool:
         """Whether a name says that it is hidden or temporary."""
         marks = {mark for mark in "._" if not PurePosixPath(self.template.text).name.startswith(mark)}
@@ -157,15 +153,17 @@ class InboxSource:
         names = self._names(partition, pattern)
         found = [self._identified(partition, name) for name in sorted(names)]
         if not found or None in found:
-            raise self._missing(partition, pattern)
+            raise missing(
+                partition, self.folder / pattern, _NOTHING, self.partitions(), "partitions that wait in the inbox"
+            )
         return tuple(one for one in found if one is not None)
 
     def _names(self, partition: Partition, pattern: str) -> set[str]:
         """Paths below the folder of a partition's files, in the inbox or moved."""
         if not self.template.has_wildcard:
-            return set() if self._is_unfinished(pattern.removeprefix(self._prefix)) else {pattern}
+            return set() if self._is_unfinished(pattern.removeprefix(self.template.fixed_prefix)) else {pattern}
         waiting = {path.relative_to(self.folder).as_posix() for path in local.matching(self.folder, pattern)}
-        waiting = {name for name in waiting if not self._is_unfinished(name.removeprefix(self._prefix))}
+        waiting = {name for name in waiting if not self._is_unfinished(name.removeprefix(self.template.fixed_prefix))}
         return waiting | set(self._moved(partition, pattern))
 
     def _moved(self, partition: Partition, pattern: str) -> Iterator[str]:
@@ -175,7 +173,7 @@ class InboxSource:
         for path in local.matching(self.processed, f"{place.parent.relative_to(self.processed).as_posix()}/*"):
             name = _LATER.sub("", path.name)
             if self.called == NAME:
-                own = self._prefix + path.with_name(name).relative_to(self.processed).as_posix()
+                own = self.template.fixed_prefix + path.with_name(name).relative_to(self.processed).as_posix()
             else:
                 head_name = head.rpartition("/")[2]
                 if not (name.startswith(head_name) and name.endswith(tail)):
@@ -221,16 +219,6 @@ class InboxSource:
             self.waiting.seconds += pause if growing else 0.0
             time.sleep(pause)
 
-    def _missing(self, partition: Partition, pattern: str) -> InputMissing:
-        there = [one.slug for one in self.partitions()]
-        shown = f"{', '.join(there[-6:])} ({len(there)} in all)" if there else "none"
-        return InputMissing(
-            f"no input for {partition}: {self.folder / pattern} is not there, and nothing of it was processed before",
-            hint=f"partitions that wait in the inbox: {shown}",
-            path=str(self.folder / pattern),
-            partition=partition.slug,
-        )
-
     # -- where a file lies
 
     def _around(self, partition: Partition) -> tuple[str, str]:
@@ -244,7 +232,7 @@ class InboxSource:
     def _place(self, partition: Partition, name: str) -> Path:
         """Where the first arrival of a name goes."""
         if self.called == NAME:
-            return self.processed / name.removeprefix(self._prefix)
+            return self.processed / name.removeprefix(self.template.fixed_prefix)
         head, tail = self._around(partition)
         return self.processed / (head + PurePosixPath(name).name + tail)
 

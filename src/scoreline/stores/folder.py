@@ -48,11 +48,9 @@ class FolderSource:
 
     def partitions(self) -> list[Partition]:
         """See `scoreline.abc.Source.partitions`."""
-        start = self.folder / self.template.fixed_folder
-        prefix = f"{self.template.fixed_folder}/" if self.template.fixed_folder else ""
         found = (
-            self.template.partition_of(prefix + path, self.grid, dict(self.values))
-            for path in itertools.islice(local.all_files(start, self.template.depth), _LISTED_FILES)
+            self.template.partition_of(self.template.fixed_prefix + path, self.grid, dict(self.values))
+            for path in listed(self.folder, self.template)
         )
         return sorted({one for one in found if one is not None}, key=lambda one: one.slug)
 
@@ -61,7 +59,7 @@ class FolderSource:
         pattern = self.template.render(partition, dict(self.values))
         paths = local.matching(self.folder, pattern)
         if not paths:
-            raise self._missing(partition, pattern)
+            raise missing(partition, self.folder / pattern, "is not there", self.partitions())
         return tuple(self.identify(path) for path in paths)
 
     def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
@@ -104,15 +102,24 @@ class FolderSource:
             footer, rows = self.format.identify(handle, str(path))
             return local.identity(handle, path, footer, rows)
 
-    def _missing(self, partition: Partition, pattern: str) -> InputMissing:
-        there = [one.slug for one in self.partitions()]
-        shown = f"{', '.join(there[-6:])} ({len(there)} in all)" if there else "none"
-        return InputMissing(
-            f"no input for {partition}: {self.folder / pattern} is not there",
-            hint=f"partitions that are there: {shown}",
-            path=str(self.folder / pattern),
-            partition=partition.slug,
-        )
+
+def listed(folder: Path, template: Template) -> Iterator[str]:
+    """Paths of the files that may be input, below the template's fixed folder; not without end."""
+    return itertools.islice(local.all_files(folder / template.fixed_folder, template.depth), _LISTED_FILES)
+
+
+def missing(
+    partition: Partition, path: Path, why: str, others: Sequence[Partition], called: str = "partitions that are there"
+) -> InputMissing:
+    """The error of a partition without input, with the last of those that have some, for who mistyped its name."""
+    there = [one.slug for one in others]
+    shown = f"{', '.join(there[-6:])} ({len(there)} in all)" if there else "none"
+    return InputMissing(
+        f"no input for {partition}: {path} {why}",
+        hint=f"{called}: {shown}",
+        path=str(path),
+        partition=partition.slug,
+    )
 
 
 def require_same(handle: BinaryIO, known: FileIdentity) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from scoreline.abc import Batch, Source
+from scoreline.abc import Batch, KeepsProcessed, Source
 from scoreline.errors import InputChanged, InputInvalid, InputMissing, Transient
 from scoreline.partition import Partition
 from scoreline.splits import FileIdentity, Split
@@ -208,6 +208,18 @@ class SourceSuite(Suite):
         self.source.done(Partition("one"), files)
         assert path.exists()
         assert_frame_equal(self.rows(), self.as_read(self.sample(4, 50)), check_exact=True)
+
+    def check_only_what_was_put_away_is_kept(self) -> None:
+        """What waits to be scored is not among what may be removed some day; what was put away is there."""
+        files = self._put_three()
+        if not isinstance(self.source, KeepsProcessed):
+            return  # its files stay where they are, and nobody removes them
+        assert not self.source.kept(files)
+        self.source.done(Partition("one"), files)
+        kept = self.source.kept(files)
+        assert all(path.exists() for path in kept)
+        waiting = self.put(self.sample(4, 50))
+        assert waiting not in self.source.kept(files)
 
     # -- few rows
 

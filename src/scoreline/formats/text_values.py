@@ -1,7 +1,9 @@
-"""Texts: the values of a table as CSV and JSON lines hold them, and back to the declared types without a loss.
+"""Text values: those of a published table as CSV and JSON lines hold them, and back without a loss.
 
-Instants are ISO 8601, those with a time zone in UTC with a ``Z``; the zone itself is the column's, not the value's.
-Numbers and truth values stay what they are: the writers give each float the shortest text that means it.
+It reads what Scoreline has written, so a text in any other form is damage; what others write is read by
+`scoreline.texts`. Instants are ISO 8601, those with a time zone in UTC with a ``Z``; the zone itself is the column's,
+not the value's. Numbers and truth values stay what they are: the writers give each float the shortest text that means
+it.
 """
 
 from __future__ import annotations

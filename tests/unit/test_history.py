@@ -1,11 +1,11 @@
-"""Which run of a partition says how it stands."""
+"""History: which run of a partition says how it stands."""
 
 import pytest
 
+from scoreline.history import all_expired, last_telling
 from scoreline.ledgers.memory import MemoryLedger
-from scoreline.opening import last_telling
-from scoreline.record import ABANDONED, CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED
-from scoreline.testing.builders import new_run, tiny_lease
+from scoreline.record import ABANDONED, CANCELLED, EXPIRED, FAILED, PREPARED, PUBLISHED, REFUSED, Lease
+from scoreline.testing.builders import new_run, revisit_of, tiny_lease
 
 CANCELLED_BY_SIGNAL = {"error": {"type": "KeyboardInterrupt", "message": "cancelled before it was prepared"}}
 
@@ -31,3 +31,17 @@ def test_a_later_outcome_is_told():
     ended(ledger, "run-1", FAILED)
     ended(ledger, "run-2", PUBLISHED)
     assert last_telling(ledger, "tiny", "one").run_id == "run-2"
+
+
+def test_a_partition_has_expired_when_nothing_of_it_stands_published():
+    ledger = MemoryLedger()
+    for run_id in ("one", "two"):
+        ended(ledger, run_id, PUBLISHED, {"paths": [f"{run_id}.parquet"]})
+    job, slug = ledger.runs()[0].job, ledger.runs()[0].partition
+    assert all_expired(ledger, job, slug) is None
+    for run_id in ("one", "two"):
+        handle = ledger.claim(revisit_of(run_id), tiny_lease()).handle
+        ledger.record(handle, EXPIRED)
+        ledger.renew(handle, Lease(0.0, None))
+        gone = all_expired(ledger, job, slug)
+        assert (gone.run_id if gone else None) == (None if run_id == "one" else "two")
