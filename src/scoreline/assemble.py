@@ -40,6 +40,10 @@ LEDGER = "ledger.sqlite"
 """Name of the ledger in a home."""
 
 
+_RESERVE = 40_000_000
+"""Bytes that a process takes beside its rows once it scores: what it imports then, and what encoding holds."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a caller may choose for one run.
@@ -253,7 +257,12 @@ def _engine(loaded: Loaded, choices: Choices) -> Engine:
     prepare = functools.partial(import_job_file, loaded.file) if loaded.file else None
     told = loaded.settings
     room = find(ROOMS, "machine")(
-        told["MEMORY_LIMIT_GB"], told["CPU_LIMIT_PERCENT"], told["CPU_WAIT_SECONDS"], told["CHUNK_SIZE"], LEAST_CHUNK
+        told["MEMORY_LIMIT_GB"],
+        told["CPU_LIMIT_PERCENT"],
+        told["CPU_WAIT_SECONDS"],
+        told["CHUNK_SIZE"],
+        LEAST_CHUNK,
+        reserve=_RESERVE,
     )
     threads: Engine = find(ENGINES, "threads")(workers, room)
     if choices.engine == "threads":

@@ -93,7 +93,7 @@ def test_an_unknown_name_is_refused_with_those_that_come_along(tmp_path, monkeyp
 
 def test_advice_calls_a_job_that_comes_along_by_its_name_and_another_by_its_file(tmp_path):
     named = assemble(load("nyc_simulated", environment={"SCORELINE_HOME": str(tmp_path)}))
-    assert named.called == "nyc_simulated"
+    assert named.command("run", "2025-01-18T14Z-2h") == "scoreline run nyc_simulated 2025-01-18T14Z-2h"
     assert named.release_command("run").endswith("--job nyc_simulated")
     mine = tmp_path / "nyc_simulated" / "job.py"
-    assert replace(named, job_file=mine).called == str(mine)
+    assert replace(named, job_file=mine).command("run") == f"scoreline run {mine}"

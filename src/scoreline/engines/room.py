@@ -52,6 +52,7 @@ class Room:
         sleep: waits for so many seconds.
         clock: monotonic seconds.
         patience: what has been waited already.
+        reserve: bytes that this process will hold besides, once it scores: libraries yet to be imported, buffers.
     """
 
     memory_gb: float | None = None
@@ -65,6 +66,7 @@ class Room:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     patience: Patience = field(default_factory=Patience, repr=False, compare=False)
+    reserve: int = 0
 
     def workers(self, wanted: int, task: Task, splits: Sequence[Split], *, apart: bool = False) -> int:
         """How many splits are scored at once, from 1 to ``wanted``; waits where the machine is busy.
@@ -116,7 +118,7 @@ class Room:
         return [tuple(chunk) for chunk in chunks]
 
     def _held(self) -> int:
-        return self.used() or 0
+        return (self.used() or 0) + self.reserve
 
     def _for_one(self, task: Task, splits: Sequence[Split], *, apart: bool) -> int:
         """Bytes that one worker takes: the rows of one predict call, however long its split is."""

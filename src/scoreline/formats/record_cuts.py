@@ -119,7 +119,9 @@ class Cutter:
             open_at_end = bool(states[-1])
         last = int(nexts[-1]) if nexts.size else 0
         if final and last < view.size and not open_at_end:
-            ends, nexts = np.append(ends, view.size), np.append(nexts, view.size)
+            # Of JSON lines, as before a line feed, a carriage return is no part of the line.
+            end = view.size - int(self.separator is None and view[-1] == _CR)
+            ends, nexts = np.append(ends, end), np.append(nexts, view.size)
         starts = np.concatenate([np.zeros(1, np.int64), nexts[:-1]]) if nexts.size else nexts
         hit = np.searchsorted(ends, strays, side="left")
         broken = dict.fromkeys((int(one) for one in np.unique(hit) if one < ends.size), STRAY_QUOTE)
