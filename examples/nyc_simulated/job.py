@@ -44,7 +44,7 @@ def job(
     return sl.Job(
         name="nyc_simulated",
         partition="2h",
-        source=sl.Files(batch + reads, under=data_input, processed=moved, settle=0.5),
+        source=sl.Files(batch + reads, under=data_input, processed=moved, settle=0.3),
         contract=[*fields, sl.within_partition("pickup_datetime", warn=True)],
         row_id="trip_id",
         features=[sl.cross("PU_DO", pu, do), sl.number(miles)],
