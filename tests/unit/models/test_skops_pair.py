@@ -124,7 +124,11 @@ def test_a_pipeline_with_a_cache_of_its_own_is_left_to_skops():
     assert read_skops_pair(changed(content, with_memory)) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"no archive", skops.io.dumps({})[:-30]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", b"no archive", skops.io.dumps({})[:-30]],
+    ids=["nothing", "a beginning", "text", "cut off"],
+)
 def test_what_is_no_skops_file_is_left_to_skops(content):
     assert read_skops_pair(content) is None
 
