@@ -40,9 +40,9 @@ demo: $(STAMPS)/demo $(STAMPS)/scoreline ## Train on a month of taxi trips, scor
 	@$(BIN)/python examples/nyc_green/demo.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 # Tests wait for processes and disks half of their time, so three files at once keep two cores busy. A file stays
-# with one worker, for its fixtures; the slow folders come first, in the order of their names. Debuggers and live output need one process: ARGS="-n 0 ...".
+# with one worker, for its fixtures. Debuggers and live output need one process: ARGS="-n 0 ...".
 test: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the tests (ARGS="-k name" and the like)
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 test-versions: $(STAMPS)/dev $(STAMPS)/scoreline ## Score models made by scikit-learn 1.0 to 1.8 (minutes)
 	$(BIN)/python -m pytest tests/versions $(ARGS)
