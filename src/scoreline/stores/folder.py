@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _SPLITS_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(ABC):
     """What sources of local files have in common; they add ``format``.
 
     Args:
@@ -42,9 +43,9 @@ class FolderSource:
     values: tuple[tuple[str, str], ...] = ()
 
     @property
+    @abstractmethod
     def format(self) -> InputFormat:
         """How the files are read."""
-        raise NotImplementedError
 
     def partitions(self) -> list[Partition]:
         """See `scoreline.abc.Source.partitions`."""
