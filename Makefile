@@ -17,6 +17,8 @@ export NO_PYTHON
 STAMPS := $(VENV)/stamps-$(shell pwd | cksum | cut -d' ' -f1)
 
 export UV_PYTHON_DOWNLOADS := never
+# Tests start hundreds of processes; none of them should compile again what another one has imported.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PIP := $(BIN)/python -m pip
@@ -28,7 +30,7 @@ install = { test -x $(UV) && $(UV) pip install --python $(BIN)/python $(1); } ||
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test test-versions lint bench requirements clean
+.PHONY: help setup demo test test-versions fuzz lint bench requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +48,9 @@ test: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the tests (ARGS="-k name" and the
 
 test-versions: $(STAMPS)/dev $(STAMPS)/scoreline ## Score models made by scikit-learn 1.0 to 1.8 (minutes)
 	$(BIN)/python -m pytest tests/versions $(ARGS)
+
+fuzz: $(STAMPS)/dev $(STAMPS)/scoreline ## Run the property tests with new random examples (minutes)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 lint: $(STAMPS)/dev $(STAMPS)/scoreline ## Check style, types and layers
 	$(BIN)/ruff check
@@ -96,7 +101,8 @@ $(STAMPS)/scoreline: pyproject.toml $(STAMPS)/demo
 requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--upgrade: newest versions)
 	$(COMPILE) --group uv --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --group build --output-file requirements/demo.txt
-	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --extra metrics --group build --group dev \
+	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --extra metrics --extra trees --extra xgboost --extra lightgbm \
+		--extra onnx --group build --group dev \
 		--constraints requirements/demo.txt --output-file requirements/dev.txt
 	for file in requirements/versions/*.in; do \
 		$(COMPILE) "$$file" --output-file "$${file%.in}.txt" || exit 1; done

@@ -9,8 +9,10 @@ from hypothesis import settings
 # Failures of a shipped suite show their values, as those of a test do. Here, before any test module imports it.
 pytest.register_assert_rewrite("scoreline.testing")
 
-# A loaded machine must not turn a property test into a stopwatch; pytest-timeout catches what hangs.
-settings.register_profile("scoreline", deadline=None)
+# A loaded machine must not turn a property test into a stopwatch; pytest-timeout catches what hangs. The same examples
+# each time, so that a change is judged by what it changed; `make fuzz` looks for new ones.
+settings.register_profile("scoreline", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None)
 settings.load_profile("scoreline")
 
 HERE = pytest.StashKey[Path]()

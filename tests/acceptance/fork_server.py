@@ -106,7 +106,7 @@ def come_to(points, seen, name):
         return
     seen[name] += 1
     todo = points[name]
-    if todo.get("nth", seen[name]) == seen[name]:
+    if todo.get("nth", seen[name]) == seen[name] and todo.get("from", 1) <= seen[name]:
         if "mark" in todo:
             Path(todo["mark"]).touch()
         ACTIONS[todo["action"]](todo)

@@ -121,6 +121,11 @@ class Process:
     def send(self, number):
         os.kill(self.pid, number)
 
+    def until_received(self, number):
+        """Waits until a signal that was sent is pending no more."""
+        mask = 1 << (number - 1)
+        self.until(lambda: not any(int(word, 16) & mask for word in _status(self.pid, "SigPnd", "ShdPnd")))
+
     def kill(self):
         """SIGKILL, and gone afterwards."""
         self.send(signal.SIGKILL)
@@ -165,6 +170,15 @@ def state_of(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def _status(pid, *names):
+    """Values of a process's status, none once it has gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return []
+    return [value for name, value in (line.split(":", 1) for line in lines) if name in names]
 
 
 def members(session):

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 
 import pytest
 from tests.acceptance.shell import pasted
@@ -176,13 +177,19 @@ def test_a_killed_backfill_is_gone_on_with(year, forks, cli):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(year, forks, cli, number, at_once):
-    # Slow enough for a loaded machine to send the signal while the third month is at it.
-    slow = {"plan.written": {"action": "slow", "seconds": 2.0}}
-    process = forks.start("backfill", year.file, YEAR, "--at-once", at_once, points=slow)
+def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(
+    year, forks, cli, tmp_path, number, at_once
+):
+    # From the third month on, each waits at a point where the signal finds it, however slow the machine is.
+    go = tmp_path / "go"
+    wait = {"plan.written": {"action": "pause", "from": 3, "go": str(go)}}
+    process = forks.start("backfill", year.file, YEAR, "--at-once", at_once, points=wait)
     process.until(year.output("2021-01").exists)
     process.until(lambda: " 2021-03: run " in process.stderr)
     process.send(number)
+    process.until_received(number)
+    time.sleep(1.0)  # the main thread hears of it once it is given the interpreter; months on other threads go on then
+    go.touch()
     assert process.wait() == 75, process.stderr
     table = rows_of(process.stdout)
     assert list(table) == MONTHS

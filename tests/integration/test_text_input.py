@@ -1,5 +1,6 @@
 """CSV and JSON lines as input: what a run makes of them is what it makes of the same rows in Parquet."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -317,6 +318,8 @@ def test_any_csv_is_read_as_python_reads_it_where_that_has_an_opinion(read_csv, 
 @example(lines=[b"\r"], unit=1)
 @example(lines=[b'{"":0}'], unit=1)
 @example(lines=[b'{"left":"a"}\r'], unit=1)
+@example(lines=[codecs.BOM_UTF8], unit=1)
+@example(lines=[codecs.BOM_UTF8 + b'{"left":"a"}'], unit=1)
 def test_any_json_lines_are_read_as_python_reads_them(read_jsonl, lines, unit):
     content = b"\n".join(lines)
     try:
@@ -326,7 +329,8 @@ def test_any_json_lines_are_read_as_python_reads_them(read_jsonl, lines, unit):
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return  # another encoding
     expected, broken = [], 0
-    for line in filter(None, (line.removesuffix(b"\r") for line in content.split(b"\n"))):
+    text = content.removeprefix(codecs.BOM_UTF8)  # it says how the file is encoded, and is part of no record
+    for line in filter(None, (line.removesuffix(b"\r") for line in text.split(b"\n"))):
         try:
             found = json.loads(line.decode())
         except ValueError:
