@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -43,6 +43,7 @@ from scoreline.record import CANCELLED, FAILED, PREPARED, PUBLISHED, REFUSED, Ru
 from scoreline.report import Counts, RunReport, SplitReport
 from scoreline.runner import put_away, run
 from scoreline.splits import Split
+from scoreline.waiting import completed
 
 _HIT_ALL_ALIKE = (
     LedgerFailed,
@@ -149,9 +150,10 @@ class _Crew:
 
     def _several(self, tried: Sequence[Planned], at_once: int) -> None:
         with ThreadPoolExecutor(at_once, thread_name_prefix="scoreline-partition") as pool:
-            running = [pool.submit(self._one, planned) for planned in tried]
             try:
-                wait(running)
+                running = [pool.submit(self._one, planned) for planned in tried]
+                for _ in completed(running):
+                    pass
             except KeyboardInterrupt:
                 # The pool waits for the runs that go on; they end at their next split and give their claims back.
                 self._halt.set()

@@ -177,9 +177,7 @@ def test_a_killed_backfill_is_gone_on_with(year, forks, cli):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(
-    year, forks, cli, tmp_path, number, at_once
-):
+def test_a_signal_ends_it_cleanly_and_the_same_command_does_what_is_left(year, forks, cli, tmp_path, number, at_once):
     # From the third month on, each waits at a point where the signal finds it, however slow the machine is.
     go = tmp_path / "go"
     wait = {"plan.written": {"action": "pause", "from": 3, "go": str(go)}}

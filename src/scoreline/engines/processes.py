@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -22,6 +22,7 @@ from scoreline.engines.room import Room, done_together
 from scoreline.errors import WorkerDied
 from scoreline.report import SplitReport
 from scoreline.splits import Split
+from scoreline.waiting import completed
 
 Task = Callable[[Split], SplitReport]
 _task: Task | None = None
@@ -56,7 +57,7 @@ class ProcessEngine:
             initargs=(self.prepare, pickle.dumps(task), lifeline),
         )
         try:
-            for future in as_completed([pool.submit(_run, chunk) for chunk in chunks]):
+            for future in completed([pool.submit(_run, chunk) for chunk in chunks]):
                 yield from future.result()
         except BrokenProcessPool as error:
             raise WorkerDied(

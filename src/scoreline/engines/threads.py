@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from scoreline.engines.room import Room, done_together
 from scoreline.report import SplitReport
 from scoreline.splits import Split
+from scoreline.waiting import completed
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ThreadEngine:
             return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="scoreline-split")
         try:
-            for future in as_completed([pool.submit(done_together, task, chunk) for chunk in chunks]):
+            for future in completed([pool.submit(done_together, task, chunk) for chunk in chunks]):
                 yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -321,11 +321,13 @@ def fail_first(folder: Path, split: Split) -> None:
 
 def fail_beside_a_slow_one(folder: Path, split: Split) -> None:
     """Split 1 fails once split 0, which takes its time, is under way."""
-    mark = folder / "under-way-0"
+    mark, failing = folder / "under-way-0", folder / "failing-1"
     if split.index == 1:
         wait_until(mark.exists, "the other split")
+        failing.touch()
         raise ValueError("odd")
     mark.touch()
+    wait_until(failing.exists, "the failing split")
     time.sleep(0.2)
     mark.unlink()
 
