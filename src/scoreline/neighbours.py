@@ -15,13 +15,18 @@ from types import ModuleType
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Lets the modules in ``folder`` be imported meanwhile; what was imported from it is then forgotten."""
-    before = set(sys.modules)
+    """Lets the modules in ``folder`` be imported meanwhile; what was imported from it is then forgotten.
+
+    No bytecode of them is kept: Python would take it for a file that was edited within the same second.
+    """
+    before, writes_none = set(sys.modules), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
         yield
     finally:
+        sys.dont_write_bytecode = writes_none
         sys.path.remove(str(folder))
         new = set(sys.modules) - before
         for name in [name for name in new if lies_in(sys.modules.get(name.partition(".")[0]), folder)]:
