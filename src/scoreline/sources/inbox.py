@@ -184,14 +184,17 @@ class InboxSource:
                 yield own
 
     def _identified(self, partition: Partition, name: str) -> FileIdentity | None:
-        path, last = self.folder / name, self._last(self._place(partition, name))
+        path, place = self.folder / name, self._place(partition, name)
         if not path.is_file():
+            # Only now: another process may have moved it here, and what came before it is not the input any more.
+            last = self._last(place)
             return None if last is None else replace(self.inner.identify(last), path=str(path))
         if _LATER.search(path.name):
             raise InputInvalid(
                 f"{path} is called as a later arrival of another file would be", hint="rename it, without the '~'"
             )
         self._settle(path)
+        last = self._last(place)
         if last is not None and moves.same_bytes(path, last):
             return replace(self.inner.identify(last), path=str(path))
         return self.inner.identify(path)

@@ -44,10 +44,13 @@ def is_file_of(path: Path, known: FileIdentity) -> bool:
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    """Whether two files hold the same."""
-    if one.samefile(other):
-        return True
-    return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
+    """Whether two files hold the same; not where one of them is gone, as somebody may move it meanwhile."""
+    try:
+        if one.samefile(other):
+            return True
+        return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
+    except FileNotFoundError:
+        return False
 
 
 def move(path: Path, known: FileIdentity, place_of: Callable[[int], Path]) -> Path | None:

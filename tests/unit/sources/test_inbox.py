@@ -221,6 +221,27 @@ def test_the_last_arrival_is_found_though_those_before_it_were_removed(tmp_path)
     assert moved(tmp_path) == ["one~2.parquet", "one~3.parquet", "one~4.parquet"]
 
 
+@pytest.mark.parametrize("step", ["_last", "_settle"])
+def test_a_file_that_another_process_moves_while_it_is_looked_at_is_the_input_and_not_the_one_before_it(
+    tmp_path, step, monkeypatch
+):
+    source, other = inbox(tmp_path), inbox(tmp_path)
+    put(tmp_path, "one.parquet")
+    publish(source)
+    put(tmp_path, "one.parquet", first=12)
+    newer, real = source.fingerprint(ONE), getattr(InboxSource, step)
+
+    def overtaken(self, path):
+        found = real(self, path)
+        monkeypatch.setattr(InboxSource, step, real)
+        other.done(ONE, newer)
+        return found
+
+    monkeypatch.setattr(InboxSource, step, overtaken)
+    assert source.fingerprint(ONE) == newer
+    assert moved(tmp_path) == ["one.parquet", "one~2.parquet"]
+
+
 def test_a_newer_file_stays_and_the_scored_one_is_not_mistaken_for_it(tmp_path):
     path, source = put(tmp_path, "one.parquet"), inbox(tmp_path)
     scored = source.fingerprint(ONE)
