@@ -119,7 +119,7 @@ def test_two_processes_publish_each_file_once_and_move_it_once(forks, cli, inbox
 def test_a_file_that_another_process_still_writes_is_not_taken_half(forks, inbox):
     whole = inbox.put("slow", rows=20_000).read_bytes()
     (inbox.root / "input" / "slow.parquet").unlink()
-    inbox.settle(0.5)
+    inbox.settle(1.5)  # many times what the writer sleeps, which a busy machine may stretch
     script = (
         "import sys, time\n"
         "content = sys.stdin.buffer.read()\n"
@@ -127,7 +127,7 @@ def test_a_file_that_another_process_still_writes_is_not_taken_half(forks, inbox
         "    for start in range(0, len(content), len(content) // 10):\n"
         "        handle.write(content[start : start + len(content) // 10])\n"
         "        print('wrote', flush=True)\n"
-        "        time.sleep(0.1)\n"
+        "        time.sleep(0.05)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         writer.stdin.write(whole)

@@ -1,9 +1,9 @@
 """What an inbox takes, what it waits for, and where a file is found again."""
 
+import io
 import logging
 import os
 import pickle
-import threading
 import time
 
 import polars as pl
@@ -96,18 +96,25 @@ def test_partitions_of_a_grid_of_time_are_found_by_their_names(tmp_path):
 
 
 def test_a_file_is_taken_once_it_was_left_alone_for_a_while(tmp_path):
+    began = time.monotonic()  # before the file is there: its age is a part of the wait
     put(tmp_path, "one.parquet")
-    began = time.monotonic()
     inbox(tmp_path, settle=0.4).fingerprint(ONE)
-    assert 0.3 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.35
 
 
 def test_a_file_with_an_old_time_that_has_just_arrived_is_waited_for(tmp_path):
-    path = put(tmp_path, "one.parquet")
-    os.utime(path, (1e9, 1e9))
     began = time.monotonic()
+    os.utime(put(tmp_path, "one.parquet"), (1e9, 1e9))
     inbox(tmp_path, settle=0.4).fingerprint(ONE)
-    assert time.monotonic() - began > 0.3
+    assert time.monotonic() - began > 0.35
+
+
+def test_a_file_that_was_left_alone_for_long_enough_is_not_waited_for(tmp_path, monkeypatch):
+    put(tmp_path, "one.parquet")
+    source = inbox(tmp_path, settle=0.1)
+    time.sleep(0.15)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    source.fingerprint(ONE)
 
 
 def test_many_files_wait_together(tmp_path):
@@ -119,47 +126,41 @@ def test_many_files_wait_together(tmp_path):
     assert time.monotonic() - began < 20 * 0.5 / 2
 
 
-def test_a_file_that_grows_is_not_taken_half(tmp_path):
-    path = put(tmp_path, "whole.parquet", 2_000)
+def test_a_file_that_grows_is_not_taken_half(tmp_path, monkeypatch):
+    path = put(tmp_path, "one.parquet", 2_000)
     content = path.read_bytes()
-    path.unlink()
-    target = tmp_path / "inbox" / "one.parquet"
-    target.write_bytes(content[:100])
+    size, pieces, wait = len(content) // 10, io.BytesIO(content), time.sleep
 
-    def write_on():
-        with target.open("ab") as handle:
-            for start in range(100, len(content), len(content) // 10):
-                handle.write(content[start : start + len(content) // 10])
-                handle.flush()
-                time.sleep(0.05)
+    def write_on(seconds):
+        """Somebody else writes whenever the inbox waits, until all is there."""
+        if piece := pieces.read(size):
+            with path.open("ab") as handle:
+                handle.write(piece)
+        else:
+            wait(seconds)
 
-    writer = threading.Thread(target=write_on)
-    writer.start()
-    try:
-        (file,) = inbox(tmp_path, settle=0.3).fingerprint(ONE)
-    finally:
-        writer.join()
+    path.write_bytes(b"")
+    monkeypatch.setattr(time, "sleep", write_on)
+    (file,) = inbox(tmp_path, settle=1.0).fingerprint(ONE)
     assert (file.rows, file.size) == (2_000, len(content))
 
 
-def test_waiting_for_a_file_that_always_grows_has_an_end(tmp_path):
-    path, stop = put(tmp_path, "one.parquet"), threading.Event()
+def test_waiting_for_a_file_that_always_grows_has_an_end(tmp_path, monkeypatch):
+    path, waits = put(tmp_path, "one.parquet"), []
 
-    def write_on():
-        while not stop.wait(0.01):
-            os.utime(path)
+    def write_on(seconds):
+        waits.append(seconds)
+        with path.open("ab") as handle:
+            handle.write(b"more")
 
-    writer = threading.Thread(target=write_on)
-    writer.start()
-    source, began = inbox(tmp_path, settle=0.1), time.monotonic()
-    try:
-        for _ in range(2):
-            with pytest.raises(InputChanged, match="still being written"):
-                source.fingerprint(ONE)
-    finally:
-        stop.set()
-        writer.join()
-    assert time.monotonic() - began < 20
+    monkeypatch.setattr(time, "sleep", write_on)
+    source = inbox(tmp_path, settle=1.0)
+    with pytest.raises(InputChanged, match="still being written"):
+        source.fingerprint(ONE)
+    assert 10 < sum(waits) < 12
+    with pytest.raises(InputChanged, match="still being written"):
+        source.fingerprint(ONE)
+    assert sum(waits) < 13  # the patience is the inbox's, not each file's
 
 
 # -- arrivals
