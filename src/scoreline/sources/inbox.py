@@ -126,8 +126,8 @@ class InboxSource:
 
     def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
         """See `scoreline.abc.KeepsProcessed.kept`."""
-        found = [(Path(self._where(file).path), file) for file in files]
-        return [path for path, file in found if path.is_relative_to(self.processed) and moves.is_file_of(path, file)]
+        found = [(self._where(file).path, file.path) for file in files]
+        return [Path(path) for path, known_by in found if path != known_by]
 
     def _is_unfinished(self, path: str) -> bool:
         """Whether a name says that it is hidden or temporary."""
@@ -256,14 +256,15 @@ class InboxSource:
     def _where(self, file: FileIdentity) -> FileIdentity:
         """The file under the path where it lies now."""
         path = Path(file.path)
-        if moves.is_file_of(path, file) or not path.is_relative_to(self.folder):
-            return file
+        here = moves.as_it_lies(path, file)
+        if here is not None or not path.is_relative_to(self.folder):
+            return here or file
         partition = self.template.partition_of(path.relative_to(self.folder).as_posix(), self.grid, dict(self.values))
         if partition is None:
             return file
         place = self._place(partition, path.relative_to(self.folder).as_posix())
         arrivals = (_arrival(place, number) for number in range(1, _number(self._last(place)) + 1))
-        return next((replace(file, path=str(one)) for one in arrivals if moves.is_file_of(one, file)), file)
+        return next(filter(None, (moves.as_it_lies(one, file) for one in arrivals)), file)
 
     def _put_away(self, partition: Partition, file: FileIdentity) -> str:
         path = Path(file.path)

@@ -18,6 +18,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from scoreline import crashpoints
@@ -31,16 +32,25 @@ _NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 
 
 def is_file_of(path: Path, known: FileIdentity) -> bool:
-    """Whether a file is there and is the known one, by inode, size and modification time."""
+    """Whether a file is there and is the known one; see `as_it_lies`."""
+    return as_it_lies(path, known) is not None
+
+
+def as_it_lies(path: Path, known: FileIdentity) -> FileIdentity | None:
+    """The known file as it lies under a path; None when it does not.
+
+    It is known by size, modification time and inode. On another device than it was on, it is known without its inode: a
+    move to there has made a copy, and devices may have other numbers after a reboot.
+    """
     try:
         stat = path.stat()
     except OSError:
-        return False
-    return (stat.st_size, stat.st_mtime_ns, f"{stat.st_dev}:{stat.st_ino}") == (
-        known.size,
-        known.mtime_ns,
-        known.inode,
-    )
+        return None
+    inode = f"{stat.st_dev}:{stat.st_ino}"
+    is_elsewhere = inode.partition(":")[0] != known.inode.partition(":")[0]
+    if (stat.st_size, stat.st_mtime_ns) != (known.size, known.mtime_ns) or not (is_elsewhere or inode == known.inode):
+        return None
+    return replace(known, path=str(path), inode=inode)
 
 
 def same_bytes(one: Path, other: Path) -> bool:

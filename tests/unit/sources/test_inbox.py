@@ -4,7 +4,9 @@ import io
 import logging
 import os
 import pickle
+import shutil
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -289,6 +291,36 @@ def test_missing_input_names_what_waits(tmp_path):
     with pytest.raises(InputMissing) as caught:
         inbox(tmp_path).fingerprint(ONE)
     assert "two" in caught.value.hint
+
+
+def test_what_was_moved_to_another_file_system_is_known_and_read_by_what_was_recorded_of_it(tmp_path, elsewhere):
+    put(tmp_path, "one.parquet")
+    source = replace(inbox(tmp_path), processed=elsewhere)
+    recorded = source.fingerprint(ONE)
+    assert source.kept(recorded) == []
+    publish(source)
+    assert source.kept(recorded) == [elsewhere / "one.parquet"]
+    assert [one.fingerprint() for one in source.fingerprint(ONE)] == [one.fingerprint() for one in recorded]
+    (split,) = source.splits(recorded, 1)
+    assert sum(batch.frame.height for batch in source.read(split, ["row"])) == 3
+
+
+def test_a_move_to_another_file_system_that_died_before_it_took_the_original_leaves_one_copy(tmp_path, elsewhere):
+    put(tmp_path, "one.parquet")
+    source = replace(inbox(tmp_path), processed=elsewhere)
+    recorded = source.fingerprint(ONE)
+    shutil.copy2(tmp_path / "inbox" / "one.parquet", elsewhere)
+    source.done(ONE, recorded)
+    assert [path.name for path in elsewhere.iterdir()] == ["one.parquet"]
+    assert source.partitions() == []
+
+
+@pytest.mark.parametrize("processed", ["done", "."])
+def test_only_what_was_moved_there_is_kept_in_the_processed_place(tmp_path, processed):
+    waiting = put(tmp_path, "one.parquet")
+    by_hand = put(tmp_path, "../done/by hand.parquet")
+    source = replace(inbox(tmp_path), processed=tmp_path / processed)
+    assert source.kept([source.inner.identify(path) for path in (waiting, by_hand)]) == []
 
 
 def test_an_inbox_that_moved_its_files_travels(tmp_path):

@@ -1,17 +1,14 @@
 """Files are moved without overwriting, without taking another one, within a file system and across two."""
 
 import os
-import tempfile
+import shutil
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from scoreline import crashpoints
 from scoreline.splits import FileIdentity
 from scoreline.stores import moves
-
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - another file system than the temporary folder's, where there is one
 
 
 @pytest.fixture
@@ -27,14 +24,6 @@ def there(tmp_path):
     folder = tmp_path / "done"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def elsewhere(tmp_path):
-    if not SHARED_MEMORY.is_dir() or SHARED_MEMORY.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.fail("this machine has no second file system at /dev/shm to try it on")
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture
@@ -129,8 +118,25 @@ def test_across_file_systems_the_copy_is_the_same_file_to_whoever_knows_it(path,
     meant = known(path)
     assert moves.move(path, meant, places(elsewhere)) == elsewhere / "a.bin"
     assert contents(elsewhere) == {"a.bin": b"scored"}
-    assert (elsewhere / "a.bin").stat().st_mtime_ns == meant.mtime_ns
+    assert moves.is_file_of(elsewhere / "a.bin", meant)
+    assert moves.as_it_lies(elsewhere / "a.bin", meant) == known(elsewhere / "a.bin")
     assert contents(path.parent) == {}
+
+
+def test_on_another_device_a_file_of_another_age_or_size_is_another_one(path, elsewhere):
+    meant = known(path)
+    (elsewhere / "a.bin").write_bytes(b"scored")
+    os.utime(elsewhere / "a.bin", ns=(0, meant.mtime_ns + 1))
+    assert not moves.is_file_of(elsewhere / "a.bin", meant)
+    (elsewhere / "a.bin").write_bytes(b"scored, too")
+    os.utime(elsewhere / "a.bin", ns=(0, meant.mtime_ns))
+    assert not moves.is_file_of(elsewhere / "a.bin", meant)
+
+
+def test_on_the_same_device_a_copy_is_another_file(path, there):
+    shutil.copy2(path, there)
+    os.utime(there / "a.bin", ns=(0, known(path).mtime_ns))
+    assert not moves.is_file_of(there / "a.bin", known(path))
 
 
 def test_across_file_systems_nothing_is_overwritten(path, elsewhere):
