@@ -112,6 +112,20 @@ def test_every_broken_record_is_one_rejected_row_with_its_text_and_number(tmp_pa
     assert pl.read_parquet(text.target())["row_id"].to_list() == ["one_0-0", "one_0-6"]
 
 
+def test_ends_of_lines_around_a_broken_record_do_not_become_one(tmp_path):
+    from scoreline.partition import Grid, Partition
+    from scoreline.sources.csv import CsvSource
+    from scoreline.template import Template
+
+    (tmp_path / "one.csv").write_bytes(b'1\r\r"\n\n2\n')
+    csv = Csv(header=False, columns=["left"])
+    source = CsvSource(tmp_path, Template("{slug}.csv"), Grid("named"), csv=csv)
+    (split,) = source.splits(source.fingerprint(Partition("one")), 1)
+    (batch,) = source.read(split, ["left"])
+    assert batch.frame["left"].to_list() == ["1", None, None, None, "2"]
+    assert batch.frame["scoreline.raw"].to_list() == [None, None, '"', None, None]
+
+
 def test_units_with_and_without_broken_records_make_one_quarantine_file(tmp_path):
     text = Text(tmp_path)
     content = HEAD + b"x,1\n2,2\n3\n4,4\ny,5\n"

@@ -280,7 +280,13 @@ def _without(data: bytes, cuts: Cuts, bad: Mapping[int, object]) -> tuple[bytes,
     by_record = np.repeat(moved, [stop - first for first, stop in runs])
     kept = np.delete(np.arange(len(cuts)), list(bad))
     starts, ends, nexts = (positions[kept] + by_record for positions in (cuts.starts, cuts.ends, cuts.nexts))
-    return b"".join(data[begin:end] for begin, end in spans), Cuts(starts, ends, nexts, {})
+    return b"".join(_fed(data[begin:end]) for begin, end in spans), Cuts(starts, ends, nexts, {})
+
+
+def _fed(records: bytes) -> bytes:
+    """Records whose last carriage returns are line feeds: no line feed that comes after them makes one end of both."""
+    bare = records.rstrip(b"\r")
+    return bare + b"\n" * (len(records) - len(bare))
 
 
 class _SpanReader:
