@@ -67,6 +67,8 @@ class InboxSource:
         processed: folder of what was published.
         called: name of a file in it, with ``{name}``.
         settle: seconds for which a file has to be left alone before it is taken.
+        waiting: what it has seen of files that somebody still writes.
+        numbers: processed folder -> first arrival's name -> number of the last one, as this process has seen it.
     """
 
     inner: FileSource
@@ -78,6 +80,7 @@ class InboxSource:
     called: str = NAME
     settle: float = 1.0
     waiting: Waiting = field(default_factory=Waiting, compare=False, repr=False)
+    numbers: dict[Path, dict[str, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def partitions(self) -> list[Partition]:
         """Those whose files wait in the inbox; names that are none are told, once, by a warning."""
@@ -240,18 +243,17 @@ class InboxSource:
         return self.processed / (head + PurePosixPath(name).name + tail)
 
     def _last(self, place: Path) -> Path | None:
-        """The last arrival; some of those before it may have been removed by hand."""
-        stem, suffix = _parts(place)
-        last, missed = str(place) if place.exists() else "", 0
-        for number in itertools.count(2):
-            path = f"{stem}~{number}{suffix}"
-            if os.path.exists(path):  # noqa: PTH110 - asked many times for each file
-                last, missed = path, 0
-            elif missed == _GAP:
-                return Path(last) if last else None
-            else:
-                missed += 1
-        raise AssertionError
+        """The last arrival; any of those before it may have been removed by hand."""
+        numbers = self.numbers.get(place.parent)
+        if numbers is None:
+            numbers = self.numbers[place.parent] = _numbers_in(place.parent)
+        last = _last_from(place, numbers.get(place.name, 1))
+        if last is None and place.name in numbers:  # it was removed since the folder was listed
+            numbers = self.numbers[place.parent] = _numbers_in(place.parent)
+            last = _last_from(place, numbers.get(place.name, 1))
+        if _number(last) > 1:
+            numbers[place.name] = _number(last)
+        return last
 
     def _where(self, file: FileIdentity) -> FileIdentity:
         """The file under the path where it lies now."""
@@ -294,6 +296,31 @@ def _parts(place: Path) -> tuple[str, str]:
     bare = text.removesuffix(COMPRESSED)
     cut = len(bare) - len(PurePosixPath(bare).suffix)
     return text[:cut], text[cut:]
+
+
+def _last_from(place: Path, number: int) -> Path | None:
+    """The last arrival, looked for from a number on: other processes add some, one after the other."""
+    stem, suffix = _parts(place)
+    last, missed = "", 0
+    for later in itertools.count(number):
+        path = f"{stem}~{later}{suffix}" if later > 1 else str(place)
+        if os.path.exists(path):  # noqa: PTH110 - asked many times for each file
+            last, missed = path, 0
+        elif missed == _GAP:
+            return Path(last) if last else None
+        else:
+            missed += 1
+    raise AssertionError
+
+
+def _numbers_in(folder: Path) -> dict[str, int]:
+    """First arrival's name -> number of the last one, of those that have later ones."""
+    found: dict[str, int] = {}
+    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 - there may be a great many
+        if "~" in name and (match := _LATER.search(name)):
+            first = name[: match.start()] + name[match.end() :]
+            found[first] = max(found.get(first, 1), int(match[0][1:]))
+    return found
 
 
 def _number(place: Path | None) -> int:

@@ -224,6 +224,37 @@ def test_the_last_arrival_is_found_though_those_before_it_were_removed(tmp_path)
     assert moved(tmp_path) == ["one~2.parquet", "one~3.parquet", "one~4.parquet"]
 
 
+@pytest.mark.parametrize("is_new_process", [False, True])
+def test_however_many_early_arrivals_were_removed_the_last_one_is_the_input(tmp_path, is_new_process):
+    source = inbox(tmp_path)
+    for number in range(1, 25):
+        put(tmp_path, "one.parquet", first=12 * number)
+        publish(source)
+    source = inbox(tmp_path) if is_new_process else source
+    for name in ["one.parquet", *(f"one~{number}.parquet" for number in range(2, 24))]:
+        (tmp_path / "done" / name).unlink()
+    assert rows(source)[0] == 12 * 24
+    for number in (25, 26, 27):
+        put(tmp_path, "one.parquet", first=12 * number)
+        publish(source)
+        assert rows(source)[0] == 12 * number
+    assert moved(tmp_path) == [f"one~{number}.parquet" for number in range(24, 28)]
+
+
+def test_when_all_arrivals_were_removed_the_next_is_the_first_again(tmp_path):
+    source = inbox(tmp_path)
+    for first in (0, 12):
+        put(tmp_path, "one.parquet", first=first)
+        publish(source)
+    for path in (tmp_path / "done").iterdir():
+        path.unlink()
+    with pytest.raises(InputMissing):
+        source.fingerprint(ONE)
+    put(tmp_path, "one.parquet", first=24)
+    publish(source)
+    assert (rows(source), moved(tmp_path)) == ([24, 25, 26], ["one.parquet"])
+
+
 @pytest.mark.parametrize("step", ["_last", "_settle"])
 def test_a_file_that_another_process_moves_while_it_is_looked_at_is_the_input_and_not_the_one_before_it(
     tmp_path, step, monkeypatch
