@@ -121,16 +121,23 @@ def remove(path: Path, is_meant: Callable[[Path], bool]) -> bool:
         path.rename(taken)
     except FileNotFoundError:
         return False
-    meant = is_meant(taken)
-    if meant:
-        taken.unlink()
-    else:
-        try:
-            rename_new(taken, path)
-        except FileExistsError:
-            _log.warning("%s was replaced twice while it was looked at; the older one is kept as %s", path, taken)
-    sync_folder(path.parent)
+    meant = False
+    try:
+        meant = is_meant(taken)
+    finally:  # also where the look at it fails: under this name nobody finds it
+        if meant:
+            taken.unlink()
+        else:
+            _give_back(taken, path)
+        sync_folder(path.parent)
     return meant
+
+
+def _give_back(taken: Path, path: Path) -> None:
+    try:
+        rename_new(taken, path)
+    except FileExistsError:
+        _log.warning("%s was replaced twice while it was looked at; the older one is kept as %s", path, taken)
 
 
 @contextmanager

@@ -160,6 +160,16 @@ def test_a_removal_gives_back_what_is_not_meant(path):
     assert contents(path.parent) == {}
 
 
+@pytest.mark.parametrize("error", [PermissionError, KeyboardInterrupt])
+def test_a_removal_whose_look_fails_gives_the_file_back(path, error):
+    def look(_):
+        raise error
+
+    with pytest.raises(error):
+        moves.remove(path, look)
+    assert contents(path.parent) == {"a.bin": b"scored"}
+
+
 def test_other_errors_leave_the_file_where_it_is(path, tmp_path):
     with pytest.raises(FileNotFoundError):
         moves.move(path, known(path), places(tmp_path / "not there"))
