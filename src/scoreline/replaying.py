@@ -24,13 +24,12 @@ from scoreline.output import PREFIX
 from scoreline.overlay import fitted, laid_over
 from scoreline.owner import user_name
 from scoreline.partition import Partition
+from scoreline.records import RAW
 from scoreline.rejects import FILE, REASONS, ROW, Rejects
 from scoreline.report import Counts, RunReport
 from scoreline.score import admitted, model_inputs, numbered
 from scoreline.splits import FileIdentity, Split
 
-RAW = "scoreline.raw"
-"""In files of rejected rows: the text of a record that could not be read."""
 _TOLD = (FILE, ROW, REASONS, RAW)
 _SEPARATORS = (",", ";", "\t")
 _SHOWN = 5

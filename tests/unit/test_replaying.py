@@ -15,7 +15,8 @@ from scoreline.config import load
 from scoreline.corrections import Corrections
 from scoreline.errors import CorrectionsInvalid, CorrectionsOutdated, InputInvalid, InputMissing
 from scoreline.quarantine import listed, rows, write_editable
-from scoreline.replaying import RAW, check
+from scoreline.records import RAW
+from scoreline.replaying import check
 from scoreline.testing.builders import small_units
 
 MONTH = "2021-02"
