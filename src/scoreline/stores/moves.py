@@ -15,6 +15,7 @@ import itertools
 import logging
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,12 +44,12 @@ def as_it_lies(path: Path, known: FileIdentity) -> FileIdentity | None:
     move to there has made a copy, and devices may have other numbers after a reboot.
     """
     try:
-        stat = path.stat()
+        now = path.stat()
     except OSError:
         return None
-    inode = f"{stat.st_dev}:{stat.st_ino}"
+    inode = f"{now.st_dev}:{now.st_ino}"
     is_elsewhere = inode.partition(":")[0] != known.inode.partition(":")[0]
-    if (stat.st_size, stat.st_mtime_ns) != (known.size, known.mtime_ns) or not (is_elsewhere or inode == known.inode):
+    if (now.st_size, now.st_mtime_ns) != (known.size, known.mtime_ns) or not (is_elsewhere or inode == known.inode):
         return None
     return replace(known, path=str(path), inode=inode)
 
@@ -162,10 +163,11 @@ def _first_free(path: Path, place_of: Callable[[int], Path]) -> Path:
 
 
 def _move_by_copy(path: Path, known: FileIdentity, place_of: Callable[[int], Path]) -> Path | None:
-    """The copy has the modification time of the original, so that it is known as the same file."""
+    """The copy has the modification time of the original, so that it is known as the same file, and its permissions."""
     copy = place_of(0).with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with path.open("rb") as reader, copy.open("wb") as writer:
+            os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode))
             shutil.copyfileobj(reader, writer, 1 << 22)
             writer.flush()
             os.utime(writer.fileno(), ns=(known.mtime_ns, known.mtime_ns))

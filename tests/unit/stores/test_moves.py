@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from contextlib import contextmanager
 
 import pytest
@@ -50,8 +51,8 @@ def replaced_at(point, path, content):
 
 
 def known(path):
-    stat = path.stat()
-    return FileIdentity(str(path), stat.st_size, stat.st_mtime_ns, f"{stat.st_dev}:{stat.st_ino}", "", 0)
+    now = path.stat()
+    return FileIdentity(str(path), now.st_size, now.st_mtime_ns, f"{now.st_dev}:{now.st_ino}", "", 0)
 
 
 def places(folder):
@@ -121,6 +122,12 @@ def test_across_file_systems_the_copy_is_the_same_file_to_whoever_knows_it(path,
     assert moves.is_file_of(elsewhere / "a.bin", meant)
     assert moves.as_it_lies(elsewhere / "a.bin", meant) == known(elsewhere / "a.bin")
     assert contents(path.parent) == {}
+
+
+def test_across_file_systems_a_file_that_only_its_owner_may_read_stays_so(path, elsewhere):
+    path.chmod(0o600)
+    moves.move(path, known(path), places(elsewhere))
+    assert stat.S_IMODE((elsewhere / "a.bin").stat().st_mode) == 0o600
 
 
 def test_on_another_device_a_file_of_another_age_or_size_is_another_one(path, elsewhere):
