@@ -122,7 +122,9 @@ class InboxSource:
 
     def done(self, partition: Partition, files: Sequence[FileIdentity]) -> tuple[str, ...]:
         """See `scoreline.abc.Source.done`: moves the files to their processed place."""
-        here = [file for file in files if Path(file.path).is_relative_to(self.folder) and Path(file.path).exists()]
+        # A file that was given by hand is not moved, also where it lies in the inbox and another command ends its run.
+        own = [file for file in files if (found := self._partition_of(file)) and found.slug == partition.slug]
+        here = [file for file in own if Path(file.path).exists()]
         told = [self._put_away(partition, file) for file in here]
         crashpoints.reach("close.put_away")
         return tuple(one for one in told if one)
@@ -255,15 +257,19 @@ class InboxSource:
             numbers[place.name] = _number(last)
         return last
 
+    def _partition_of(self, file: FileIdentity) -> Partition | None:
+        """Whose input a file is by its path; None where that is no path of the inbox."""
+        path = Path(file.path)
+        if not path.is_relative_to(self.folder):
+            return None
+        return self.template.partition_of(path.relative_to(self.folder).as_posix(), self.grid, dict(self.values))
+
     def _where(self, file: FileIdentity) -> FileIdentity:
         """The file under the path where it lies now."""
         path = Path(file.path)
-        here = moves.as_it_lies(path, file)
-        if here is not None or not path.is_relative_to(self.folder):
+        here, partition = moves.as_it_lies(path, file), self._partition_of(file)
+        if here is not None or partition is None:
             return here or file
-        partition = self.template.partition_of(path.relative_to(self.folder).as_posix(), self.grid, dict(self.values))
-        if partition is None:
-            return file
         place = self._place(partition, path.relative_to(self.folder).as_posix())
         arrivals = (_arrival(place, number) for number in range(1, _number(self._last(place)) + 1))
         return next(filter(None, (moves.as_it_lies(one, file) for one in arrivals)), file)

@@ -287,6 +287,13 @@ def test_a_newer_file_stays_and_the_scored_one_is_not_mistaken_for_it(tmp_path):
     assert rows(source) == [12, 13, 14]
 
 
+def test_a_waiting_file_that_was_scored_as_another_partition_goes_on_waiting(tmp_path):
+    put(tmp_path, "one.parquet")
+    source = inbox(tmp_path, called="{slug}_{name}")
+    assert source.done(Partition("special"), source.fingerprint(ONE)) == ()
+    assert source.partitions() == [ONE]
+
+
 def test_all_files_of_a_partition_are_moved(tmp_path):
     source = inbox(tmp_path, "{slug}/*.parquet")
     for number in range(3):
