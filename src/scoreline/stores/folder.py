@@ -6,7 +6,6 @@ them.
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from typing import BinaryIO
 
 from scoreline.abc import Batch, InputFormat
 from scoreline.casts import widen
-from scoreline.errors import InputChanged, InputInvalid, InputMissing
+from scoreline.errors import InputChanged, InputInvalid, InputMissing, StorageUnfit
 from scoreline.partition import Grid, Partition
 from scoreline.splits import FileIdentity, Split
 from scoreline.stores import local
 from scoreline.template import Template
 
-_LISTED_FILES = 100_000
+_LISTED_FILES = 1_000_000
 _UNITS_PER_SPLIT = 4
 _SPLITS_PER_WORKER = 4
 
@@ -105,8 +104,19 @@ class FolderSource(ABC):
 
 
 def listed(folder: Path, template: Template) -> Iterator[str]:
-    """Paths of the files that may be input, below the template's fixed folder; not without end."""
-    return itertools.islice(local.all_files(folder / template.fixed_folder, template.depth), _LISTED_FILES)
+    """Paths of the files that may be input, below the template's fixed folder; not without end.
+
+    Raises:
+        StorageUnfit: there are so many that the folder can hardly be the one that is meant.
+    """
+    top = folder / template.fixed_folder
+    for number, path in enumerate(local.all_files(top, template.depth)):
+        if number == _LISTED_FILES:
+            raise StorageUnfit(
+                f"{top} holds more than {_LISTED_FILES:,} files, and looking for partitions among them has no end",
+                hint="give the input a folder of its own, and move away what was scored long ago",
+            )
+        yield path
 
 
 def missing(
