@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scoreline.abc import KeepsProcessed
 from scoreline.assembly import Assembly
+from scoreline.corrections import bare
 from scoreline.errors import NotReleasable, UsageError
 from scoreline.quarantine import file_of, kept_at
 from scoreline.record import (
@@ -81,6 +82,7 @@ class Due:
 
     Attributes:
         expire: runs to be marked expired, and those whose files have not gone yet, in the order in which they go.
+        stay: published runs that do not expire.
         unstage: refused runs that cannot be released any longer.
         litter: staged files and rejected rows that belong to nothing that stands.
         kept: what is old enough and stays.
@@ -88,6 +90,7 @@ class Due:
     """
 
     expire: tuple[RunRecord, ...] = ()
+    stay: tuple[RunRecord, ...] = ()
     unstage: tuple[RunRecord, ...] = ()
     litter: tuple[Removed, ...] = ()
     kept: tuple[Kept, ...] = ()
@@ -97,6 +100,10 @@ class Due:
     def anything(self) -> bool:
         """Whether there is something to do."""
         return bool(self.expire or self.unstage or self.litter)
+
+    def outliving(self, run: RunRecord) -> list[RunRecord]:
+        """The publications that are still there when a run's files go: those that stay, and those that go after it."""
+        return [*self.stay, *self.expire[self.expire.index(run) + 1 :]]
 
 
 def newest_published(assembly: Assembly, runs: Iterable[RunRecord]) -> str | None:
@@ -131,7 +138,8 @@ def look(scope: Scope, slug: str, runs: Sequence[RunRecord]) -> Due:
     waiting = [run for run in refused if run not in unstage]
     kept += [_kept(scope, STAGING, slug, _waiting(scope, run)) for run in waiting]
     litter = [*_staged(scope, slug, runs, unstage, waiting), *_rejected(scope, slug, runs, expire)]
-    return Due(tuple(expire), tuple(unstage), tuple(litter), tuple(kept), young)
+    stay = tuple(run for run in runs if run.state == PUBLISHED and run not in expire)
+    return Due(tuple(expire), stay, tuple(unstage), tuple(litter), tuple(kept), young)
 
 
 def _expiring(scope: Scope, slug: str, runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[Kept], int]:
@@ -177,8 +185,8 @@ def outputs_of(scope: Scope, run: RunRecord) -> dict[str, int]:
     return found
 
 
-def files_of(scope: Scope, run: RunRecord) -> list[Removed]:
-    """What goes when a run expires."""
+def files_of(scope: Scope, run: RunRecord, outliving: Sequence[RunRecord]) -> list[Removed]:
+    """What goes when a run expires; of its input only what no publication that outlives it was made of."""
     why = f"published {days_between(run.ended_at, scope.now):,.0f} days ago"
     found = [
         Removed(OUTPUT, path, size, why, run.partition, run.run_id) for path, size in outputs_of(scope, run).items()
@@ -188,15 +196,21 @@ def files_of(scope: Scope, run: RunRecord) -> list[Removed]:
         found.append(Removed(QUARANTINE, str(rejected), rejected.stat().st_size, why, run.partition, run.run_id))
     return found + [
         Removed(PROCESSED, str(path), path.stat().st_size, why, run.partition, run.run_id)
-        for path in _processed(scope, run)
+        for path in _processed(scope, run, outliving)
     ]
 
 
-def _processed(scope: Scope, run: RunRecord) -> list[Path]:
-    """The input that this run has scored, where the source has put it."""
+def _processed(scope: Scope, run: RunRecord, outliving: Sequence[RunRecord]) -> list[Path]:
+    """The input that this run, and none of the others, has scored, where the source has put it."""
     source = scope.assembly.source
-    files = [FileIdentity(**form) for form in run.facts["files"]]
+    needed = [file.fingerprint() for other in outliving for file in _files(other)]
+    files = [file for file in _files(run) if file.fingerprint() not in needed]
     return source.kept(files) if isinstance(source, KeepsProcessed) else []
+
+
+def _files(run: RunRecord) -> list[FileIdentity]:
+    """What a run was made of, whatever was corrected in it."""
+    return [bare(FileIdentity(**form)) for form in run.facts["files"]]
 
 
 def _can_be_released(run: RunRecord, runs: Sequence[RunRecord]) -> bool:

@@ -106,7 +106,7 @@ class _Sweep:
     def _tell(self, due: Due) -> None:
         for run in due.expire:
             self._name(run)
-            self.removed += files_of(self.scope, run)
+            self.removed += files_of(self.scope, run, due.outliving(run))
         self.removed += due.litter
 
     def _name(self, run: RunRecord) -> None:
@@ -163,7 +163,7 @@ class _Sweep:
             if not claimed or not found:
                 return
             handle, ledger = claimed[0], self._assembly.ledger
-            files = files_of(self.scope, found)
+            files = files_of(self.scope, found, claimed[1].outliving(found))
             if found.state != EXPIRED:
                 at = self.scope.now.isoformat(timespec="milliseconds")
                 ledger.record(handle, EXPIRED, {ENDED_AT: found.ended_at, EXPIRED_AT: at})

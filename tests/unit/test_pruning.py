@@ -310,12 +310,53 @@ def test_what_was_scored_and_never_put_away_stays_expired(tmp_path):
     assert tiny.run(job, "one").state == "expired"
 
 
-def pruned_in(tiny, job):
-    """After 40 days."""
+def test_input_stays_for_as_long_as_a_publication_that_was_made_of_it(tmp_path):
+    tiny, done = Tiny(tmp_path), tmp_path / "done"
+    job = tiny.job(
+        source=Files("{slug}.parquet", under=tmp_path / "input", processed=done, settle=0.0),
+        sinks=Files("{slug}-{model_version}.parquet", under=tmp_path / "output"),
+    )
+    tiny.run(job, "one")
+    tiny.model.write_bytes(tiny.model.read_bytes() + b"another")
+    tiny.run(job, "one")
+    tiny.feed("two", left=[1, 2], right=[0.5, 1.5])
+    tiny.run(job, "two")
+    first, _ = tiny.runs("one")
+    assert len(list((tmp_path / "output").glob("one-*"))) == 2
+    was_published(tiny, first, days_ago=40)
+    assert [one.kind for one in pruned_in(tiny, job, days=0).removed] == ["output"]
+    assert (done / "one.parquet").exists()
+    told, report = pruned_in(tiny, job, dry_run=True), pruned_in(tiny, job)
+    assert [(one.kind, one.partition) for one in report.removed] == [("output", "one"), ("processed input", "one")]
+    assert (told.removed, (done / "one.parquet").exists()) == (report.removed, False)
+    assert [run.state for run in tiny.runs("one")] == ["expired"] * 2
+
+
+def test_a_dry_run_names_the_input_of_several_generations_once(tmp_path):
+    tiny = Tiny(tmp_path)
+    job = tiny.job(source=Files("{slug}.parquet", under=tmp_path / "input", processed=tmp_path / "done", settle=0.0))
+    tiny.run(job, "one")
+    tiny.run(job, "one", force=True)
+    tiny.feed("two", left=[1, 2], right=[0.5, 1.5])
+    tiny.run(job, "two")
+    told = pruned_in(tiny, job, dry_run=True)
+    assert [one.kind for one in told.removed] == ["output", "processed input"]
+    assert pruned_in(tiny, job).removed == told.removed
+
+
+def was_published(tiny, run, days_ago):
+    """Sets the ledger's time of a publication back."""
+    then = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
+    with sqlite3.connect(tiny.home / "ledger.sqlite") as db:
+        db.execute("UPDATE runs SET updated_at = ? WHERE run_id = ?", (then, run.run_id))
+
+
+def pruned_in(tiny, job, days=40, **chosen):
+    """After some days."""
     loaded = load(job, home=tiny.home)
     assembly = assemble(loaded, Choices("threads", 1))
-    late = replace(assembly, now=lambda: datetime.now(UTC) + timedelta(days=40))
-    return prune(late, partial(published_path, loaded), MONTH)
+    late = replace(assembly, now=lambda: datetime.now(UTC) + timedelta(days=days))
+    return prune(late, partial(published_path, loaded), MONTH, **chosen)
 
 
 # --- expired is not missing -----------------------------------------------------------------------------------------

@@ -131,8 +131,10 @@ class InboxSource:
 
     def kept(self, files: Sequence[FileIdentity]) -> list[Path]:
         """See `scoreline.abc.KeepsProcessed.kept`."""
-        found = [(self._where(file).path, file.path) for file in files]
-        return [Path(path) for path, known_by in found if path != known_by]
+        found = [(Path(self._where(file).path), file) for file in files]
+        # What was given by its path in the processed place was put there for another partition, or by somebody else.
+        moved = [(path, file) for path, file in found if path != Path(file.path)]
+        return [path for path, file in moved if path.is_relative_to(self.processed) and moves.is_file_of(path, file)]
 
     def _is_unfinished(self, path: str) -> bool:
         """Whether a name says that it is hidden or temporary."""

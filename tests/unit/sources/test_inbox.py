@@ -366,3 +366,13 @@ def test_an_inbox_that_moved_its_files_travels(tmp_path):
     source = inbox(tmp_path)
     publish(source)
     assert rows(pickle.loads(pickle.dumps(source))) == [0, 1, 2]
+
+
+def test_only_what_was_moved_is_kept_and_not_what_was_given_by_its_path_in_the_processed_place(tmp_path):
+    put(tmp_path, "one.parquet")
+    source = inbox(tmp_path)
+    files = source.fingerprint(ONE)
+    source.done(ONE, files)
+    moved_to = tmp_path / "done" / "one.parquet"
+    assert source.kept(files) == [moved_to]
+    assert source.kept([source.inner.identify(moved_to)]) == []
