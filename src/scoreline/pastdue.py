@@ -296,20 +296,26 @@ def _kept(scope: Scope, kind: str, slug: str, why: str) -> Kept:
 
 
 def models_past(
-    home: Path, runs: Sequence[RunRecord], current: Collection[str], days: float | None, now: datetime
+    home: Path,
+    runs: Sequence[RunRecord],
+    jobs: Collection[str],
+    current: Collection[str],
+    days: float | None,
+    now: datetime,
 ) -> Iterator[tuple[Path, list[Removed]]]:
     """Kept copies of models that nothing needs: folder, and what is in it.
 
     Args:
         home: where they lie.
         runs: all of the ledger, newest first.
+        jobs: keys of the jobs that are cleaned up; how long others keep their models is for them to say.
         current: digests of the models that jobs use now.
         days: since the last run.
         now: the instant to which they count.
     """
     if days is None or not (home / "models").is_dir():
         return
-    needed = _needed(runs) | set(current)
+    needed = _needed(runs) | set(current) | {_digest(run) for run in runs if run.job not in jobs}
     used: dict[str, str] = {}
     for run in runs:
         used.setdefault(_digest(run), run.started_at)

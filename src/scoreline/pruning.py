@@ -240,7 +240,9 @@ class _Sweep:
 def prune_models(
     assemblies: Sequence[Assembly], days: float | None, now: datetime, *, dry_run: bool = False
 ) -> PruneReport:
-    """Removes the kept copies of models that no run of the ledger needs; a run that does fetches them again.
+    """Removes kept copies of models that these jobs alone have used, and that no run needs any more.
+
+    A run that does need one fetches it again.
 
     Not guaranteed: that a run which begins at this very moment, with a model that nobody has used for so long, does not
     have to be started again.
@@ -258,9 +260,10 @@ def prune_models(
         with suppress(ScorelineError, OSError):  # no model is there: the last run's copy stays all the same
             current.add(assembly.models.resolve(str(assembly.job.model)).digest)
     home, runs = assemblies[0].home, assemblies[0].ledger.runs(limit=_HISTORY)
+    jobs = {assembly.job.key for assembly in assemblies}
     removed: list[Removed] = []
     failed: list[Kept] = []
-    for folder, files in models_past(home, runs, current, days, now):
+    for folder, files in models_past(home, runs, jobs, current, days, now):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
         left = set() if dry_run else {one.path for one in files if Path(one.path).exists()}

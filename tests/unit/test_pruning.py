@@ -24,6 +24,7 @@ from scoreline.config import load
 from scoreline.due import Wish
 from scoreline.errors import InputMissing, NotReleasable, PredictionMissing, Refused
 from scoreline.pruning import prune, prune_logs, prune_models
+from scoreline.record import FAILED
 from scoreline.releasing import release
 from scoreline.retention import KINDS, Retention
 from scoreline.runner import run
@@ -687,6 +688,19 @@ def test_a_model_that_nothing_needs_goes_after_its_last_run(months):
     assert told.removed == done.removed
     assert {one.kind for one in done.removed} == {"model"}
     assert kept(months) == both - first
+
+
+def test_a_model_that_another_job_has_used_is_left_to_that_job(months):
+    (first,) = kept(months)
+    ledger = months.ledger()
+    for run_id, digest in (("run-1", first), ("run-2", "0" * 64)):
+        claim = ledger.claim(new_run(run_id, "other", model={"digest": digest}), tiny_lease())
+        ledger.record(claim.handle, FAILED)
+    months.keep(Tripled())
+    months.backfill(FIRST_THREE, stale=True)
+    months.days = 400
+    assert months.models().removed == ()
+    assert first in kept(months)
 
 
 def test_the_model_of_what_stands_published_stays(months):
