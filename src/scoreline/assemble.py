@@ -57,6 +57,7 @@ class Choices:
         limits: times of claims.
         accept_version: whether a model that other library versions made may be used without golden rows.
         input: a file that is the whole input of the partition, instead of what the job's source has.
+        at_once: partitions that are scored at the same time, and share the memory.
     """
 
     engine: str = "local"
@@ -67,6 +68,7 @@ class Choices:
     limits: Limits = field(default_factory=Limits)
     accept_version: bool = False
     input: Path | None = None
+    at_once: int = 1
 
 
 def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
@@ -263,6 +265,7 @@ def _engine(loaded: Loaded, choices: Choices) -> Engine:
         told["CHUNK_SIZE"],
         LEAST_CHUNK,
         reserve=_RESERVE,
+        runs=choices.at_once,
     )
     threads: Engine = find(ENGINES, "threads")(workers, room)
     if choices.engine == "threads":

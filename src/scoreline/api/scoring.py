@@ -201,7 +201,8 @@ def backfill(
     watching = [one for one in observers if isinstance(one, Spectator)]
     wish, everything = Wish(force=force, stale=stale), partitions is None
     with watched(loaded, observers) as hearing:
-        choices = Choices(engine, share, force, ledger, hearing, limits(loaded.settings, wait=wait), accept_version)
+        times = limits(loaded.settings, wait=wait)
+        choices = Choices(engine, share, force, ledger, hearing, times, accept_version, at_once=at_once)
         assembly = assemble(loaded, choices)
         chosen = partitions_of(assembly, partitions)
         if simulate:

@@ -35,6 +35,20 @@ class Patience:
     calm_until: float = float("-inf")
 
 
+@dataclass
+class Before:
+    """What this process held before the first run of one command began to score.
+
+    What runs have taken since is not added to it: each worker is reckoned for itself, and memory that was given back
+    may count as used for a while.
+
+    Attributes:
+        held: bytes, None until somebody has looked.
+    """
+
+    held: int | None = None
+
+
 @dataclass(frozen=True)
 class Room:
     """What an engine asks before it begins.
@@ -53,6 +67,8 @@ class Room:
         clock: monotonic seconds.
         patience: what has been waited already.
         reserve: bytes that this process will hold besides, once it scores: libraries yet to be imported, buffers.
+        runs: how many go on at the same time in this process, and share its memory.
+        before: what this process held at first.
     """
 
     memory_gb: float | None = None
@@ -67,6 +83,8 @@ class Room:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     patience: Patience = field(default_factory=Patience, repr=False, compare=False)
     reserve: int = 0
+    runs: int = 1
+    before: Before = field(default_factory=Before, repr=False, compare=False)
 
     def workers(self, wanted: int, task: Task, splits: Sequence[Split], *, apart: bool = False) -> int:
         """How many splits are scored at once, from 1 to ``wanted``; waits where the machine is busy.
@@ -82,10 +100,14 @@ class Room:
         """
         room = self.affords(task, splits, apart=apart)
         if room < 1 and self.memory_gb is not None:
-            needed = (self._held() + self._for_one(task, splits, apart=apart)) / _GB
+            needed = (self._held() + self.runs * self._for_one(task, splits, apart=apart)) / _GB
+            several = self.runs > 1
             raise MemoryShort(
-                f"MEMORY_LIMIT_GB is {self.memory_gb:g}, and one worker needs {needed:.2f} GB",
-                hint=f"set MEMORY_LIMIT_GB={needed + 0.05:.1f} or more (scoreline config JOB shows where it is set)",
+                f"MEMORY_LIMIT_GB is {self.memory_gb:g}, and one worker "
+                + (f"for each of {self.runs} partitions at once " if several else "")
+                + f"needs {needed:.2f} GB",
+                hint=("give a smaller --at-once, or " if several else "")
+                + f"set MEMORY_LIMIT_GB={needed + 0.05:.1f} or more (scoreline config JOB shows where it is set)",
                 needed_gb=round(needed, 3),
             )
         fits = max(1, min(wanted, room))
@@ -94,13 +116,14 @@ class Room:
         return self._calm(fits)
 
     def affords(self, task: Task, splits: Sequence[Split], *, apart: bool) -> int:
-        """How many workers the memory is enough for; 0 when not even for one."""
+        """How many workers of each run the memory is enough for; 0 when not even for one."""
         machine = self.limit()
         limits = [self.memory_gb * _GB] if self.memory_gb is not None else []
         limits += [machine] if machine is not None else []
         if not limits:
             return len(splits)
-        return max(0, int((min(limits) - self._held()) // self._for_one(task, splits, apart=apart)))
+        room = (min(limits) - self._held()) // self._for_one(task, splits, apart=apart)
+        return max(0, int(room) // self.runs)
 
     def chunks(self, splits: Sequence[Split]) -> list[tuple[Split, ...]]:
         """Consecutive splits that make one task, so that none is too small to be worth one."""
@@ -118,7 +141,9 @@ class Room:
         return [tuple(chunk) for chunk in chunks]
 
     def _held(self) -> int:
-        return (self.used() or 0) + self.reserve
+        if self.before.held is None:
+            self.before.held = self.used() or 0
+        return self.before.held + self.reserve
 
     def _for_one(self, task: Task, splits: Sequence[Split], *, apart: bool) -> int:
         """Bytes that one worker takes: the rows of one predict call, however long its split is."""

@@ -74,6 +74,19 @@ def test_a_machine_that_tells_nothing_limits_nothing():
     assert Room(used=lambda: None, limit=lambda: None).workers(8, Task(), SPLITS) == 8
 
 
+def test_partitions_that_are_scored_at_the_same_time_share_the_memory():
+    assert [Room(0.65, **QUIET, runs=runs).workers(8, Task(), SPLITS) for runs in (1, 2, 5)] == [5, 2, 1]
+    with pytest.raises(MemoryShort, match=r"one worker for each of 6 partitions at once needs 0.70 GB") as caught:
+        Room(0.65, **QUIET, runs=6).workers(8, Task(), SPLITS)
+    assert "--at-once" in caught.value.hint
+
+
+def test_what_a_run_has_taken_is_not_held_against_the_next_one():
+    used = iter([GB // 10, 5 * GB // 10])
+    room = Room(0.35, used=lambda: next(used), limit=lambda: 100 * GB)
+    assert [room.workers(8, Task(), SPLITS) for _ in range(2)] == [2, 2]
+
+
 def test_a_worker_process_holds_libraries_and_model_once_more():
     assert Room(0.75, **QUIET).workers(8, Task(), SPLITS, apart=True) == 3
 
