@@ -78,6 +78,13 @@ def test_a_refused_month_is_refused_again_until_something_changes(cli, refused, 
 # --- released --------------------------------------------------------------------------------------------------------
 
 
+def test_a_release_is_told_in_the_log_file(cli, refused, tmp_path):
+    cli(*release(refused), environment={"SCORELINE_LOGS_DIR": str(tmp_path / "logs")})
+    (log,) = (tmp_path / "logs").glob("*.log")
+    told = [line.partition(f" {MONTH} {refused.run_id} ")[2] for line in log.read_text().splitlines()]
+    assert [line.partition(":")[0] for line in told] == ["published", "ended"]
+
+
 def test_a_release_publishes_what_was_scored_and_tidies_up(cli, refused, digests):
     report = cli.json(*release(refused))
     assert (report["state"], report["run_id"]) == ("published", refused.run_id)

@@ -48,6 +48,20 @@ def exported(cli, job):
     return path, said[-1]
 
 
+def test_the_run_of_a_replay_is_told_in_the_log_file_and_a_dry_run_is_not(cli, broken, tmp_path):
+    job, own, _ = broken
+    path, command = exported(cli, job)
+    edited(path, own)
+    told = {"SCORELINE_LOGS_DIR": str(tmp_path / "logs")}
+    words = shlex.split(command)[1:]
+    cli(*words, "--dry-run", environment=told)
+    assert not (tmp_path / "logs").exists()
+    cli(*words, environment=told)
+    (log,) = (tmp_path / "logs").glob("*.log")
+    run_id = job.rows("run_id")[-1][0]
+    assert f" {MONTH} {run_id} published: " in log.read_text()
+
+
 def test_from_rejected_to_published_with_the_printed_commands(cli, broken):
     job, own, sound = broken
     before = pl.read_parquet(job.output)

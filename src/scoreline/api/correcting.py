@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scoreline.replaying import Replayed
 from scoreline.replaying import check as check_corrections
 from scoreline.replaying import record as record_corrections
 from scoreline.runner import run as run_core
+from scoreline.watching import watched
 
 
 def replay(
@@ -67,14 +69,14 @@ def replay(
     require_sound(loaded.job)
     chosen = loaded.job.grid.parse(partition)
     kept_in = ledger or (recorded(loaded.home) if dry_run else None)
-    assembly = assemble(
-        loaded, Choices(engine, workers, False, kept_in, observers, limits(loaded.settings, wait=wait), accept_version)
-    )
-    done = Replayed(check_corrections(assembly, chosen, Path(corrections)))
-    if dry_run:
-        return done
-    correction, new = record_corrections(assembly, chosen, done.checked)
-    done = replace(done, correction=correction, new=new)
-    if told is not None:
-        told(done)
-    return replace(done, run=run_core(assembly, chosen, Wish(stale=True)))
+    with nullcontext(observers) if dry_run else watched(loaded, observers) as hearing:
+        times = limits(loaded.settings, wait=wait)
+        assembly = assemble(loaded, Choices(engine, workers, False, kept_in, hearing, times, accept_version))
+        done = Replayed(check_corrections(assembly, chosen, Path(corrections)))
+        if dry_run:
+            return done
+        correction, new = record_corrections(assembly, chosen, done.checked)
+        done = replace(done, correction=correction, new=new)
+        if told is not None:
+            told(done)
+        return replace(done, run=run_core(assembly, chosen, Wish(stale=True)))

@@ -28,9 +28,12 @@ def release(run: str, job: str | None, *, as_json: bool) -> None:
     from scoreline.cli import show
     from scoreline.config import limits
     from scoreline.releasing import release as release_run
+    from scoreline.watching import watched
 
     record, loaded = _found(run, job)
-    report = release_run(assemble(loaded, Choices(limits=limits(loaded.settings))), record)
+    with watched(loaded, ()) as hearing:
+        chosen = Choices(observers=hearing, limits=limits(loaded.settings))
+        report = release_run(assemble(loaded, chosen), record)
     if as_json:
         show.print_json(report.to_dict())
     else:
