@@ -54,7 +54,10 @@ def array_of(value: Any) -> np.ndarray:
 def number_of(value: Any) -> float | np.ndarray:
     """A float, NumPy's or Python's, or an array of them."""
     if type(value) in {float, int}:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise Unreadable("a number is too large") from error
     if isinstance(value, Thing) and value.callee in _SCALAR and len(value.arguments) == 2 and value.state is None:
         dtype, content = value.arguments
         made: np.ndarray = _filled(_bytes(content), dtype_of(dtype), (), fortran=False)

@@ -176,7 +176,7 @@ def pair_of(vectorizer: Thing, estimator: Thing) -> Pair | None:
     if kind.name == "LogisticRegression":
         learned["classes_"] = array_of(second.get("classes_"))
     width = coefficients.shape[-1] if coefficients.ndim else 0
-    if second.get("n_features_in_", width) != width:
+    if type(trained := second.get("n_features_in_", width)) is not int or trained != width:
         raise Unreadable(f"it has {width} coefficients, and was trained on another number of columns")
     learned["n_features_in_"] = width
     return Pair(_checked(first), kind.name, learned, min(filter(None, versions), key=_release))

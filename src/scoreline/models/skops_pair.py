@@ -21,6 +21,11 @@ from scoreline.models.pair import PIPELINE, Pair, pair_of, parts_of
 
 _SCHEMA, _PROTOCOL = "schema.json", 2
 _MAX_BYTES = 1 << 30
+_OTHERWISE = (
+    *(Unreadable, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),  # encrypted, packed in an unknown way
+    *(AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError),
+)
+"""What another kind of file raises, or one that was made to mislead: it is for skops to say what is wrong with it."""
 _TEXT = {"__class__": "str", "__module__": "builtins"}
 
 
@@ -36,7 +41,7 @@ def read_skops_pair(content: bytes) -> Pair | None:
                 return None
             parts = parts_of(_plain(_Nodes(archive).value(schema)))
             return pair_of(*parts) if parts is not None else None
-    except (Unreadable, KeyError, ValueError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error, EOFError):
+    except _OTHERWISE:
         return None
 
 

@@ -194,6 +194,7 @@ DAMAGES = {
     "coefficients in a list": (1, "coef_", [1.0]),
     "another width": (1, "n_features_in_", 3),
     "no intercept": (1, "intercept_", None),
+    "an intercept beyond all floats": (1, "intercept_", 10**400),
     "coefficients in three dimensions": (1, "coef_", np.zeros((1, 1, 8))),
     "coefficients of objects": (1, "coef_", np.array([{}, []], dtype=object)),
     "complex coefficients": (1, "coef_", np.zeros(8, dtype=complex)),
@@ -206,6 +207,13 @@ DAMAGES = {
 def test_a_pair_with_a_broken_part_is_refused(part, name, value):
     with pytest.raises(ModelInvalid, match="cannot be read by structure"):
         read_pair(changed(part, name, value), "m")
+
+
+def test_an_array_where_joblibs_file_should_have_a_number_is_refused():
+    model = fitted(LinearRegression())
+    model[1].n_features_in_ = np.array([1, 2])
+    with pytest.raises(ModelInvalid, match="another number of columns"):
+        read_pair(joblibs(model), "m")
 
 
 def test_a_pair_that_was_never_fitted_is_refused():

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -83,13 +84,14 @@ def test_other_models_are_left_to_skops(model):
     assert read_skops_pair(skops.io.dumps(model)) is None
 
 
-def changed(content, change):
-    """The same archive with another schema."""
+def changed(content, change, array=None):
+    """The same archive with another schema, or with other arrays."""
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
         for name in old.namelist():
             data = old.read(name)
-            new.writestr(name, change(data.decode()).encode() if name == "schema.json" else data)
+            other = data if array is None else array
+            new.writestr(name, change(data.decode()).encode() if name == "schema.json" else other)
     return made.getvalue()
 
 
@@ -111,6 +113,43 @@ def test_what_is_not_as_such_a_pair_has_it_is_left_to_skops(old, new):
     content = skops.io.dumps(fitted(linear_model.LinearRegression()))
     assert read_skops_pair(content) is not None
     assert read_skops_pair(changed(content, lambda text: text.replace(old, new))) is None
+
+
+@pytest.mark.parametrize("content", [{"__loader__": "JsonNode", "is_json": True, "content": "3"}, []], ids=str)
+def test_a_state_that_is_none_is_left_to_skops(content):
+    def with_state(text):
+        return json.dumps(json.loads(text) | {"content": content})
+
+    assert read_skops_pair(changed(skops.io.dumps(fitted(linear_model.LinearRegression())), with_state)) is None
+
+
+def with_header(shape):
+    made = io.BytesIO()
+    np.lib.format.write_array_header_1_0(made, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return made.getvalue()
+
+
+def of_arrays(**arrays):
+    made = io.BytesIO()
+    np.savez(made, **arrays)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("array", [with_header((10**13,)), of_arrays(a=np.zeros(2))], ids=["huge", "several"])
+def test_an_array_that_is_none_is_left_to_skops(array):
+    content = skops.io.dumps(fitted(linear_model.LinearRegression()))
+    assert read_skops_pair(changed(content, lambda text: text, array)) is None
+
+
+@pytest.mark.parametrize(
+    ("local", "central", "value"), [(8, 10, b"\x63\0"), (6, 8, b"\x01\0")], ids=["packed otherwise", "encrypted"]
+)
+def test_an_archive_that_cannot_be_unpacked_is_left_to_skops(local, central, value):
+    content = bytearray(skops.io.dumps(fitted(linear_model.LinearRegression())))
+    for mark, place in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        for found in re.finditer(re.escape(mark), bytes(content)):
+            content[found.start() + place : found.start() + place + 2] = value
+    assert read_skops_pair(bytes(content)) is None
 
 
 def test_a_pipeline_with_a_cache_of_its_own_is_left_to_skops():
