@@ -18,6 +18,7 @@ from scoreline.linting import require_sound
 from scoreline.pruning import prune, prune_logs, prune_models
 from scoreline.record import RunRecord
 from scoreline.retention import OUTPUT, Kept, PruneReport, Retention, together
+from scoreline.watching import log_file
 
 _HISTORY = 1_000_000
 
@@ -67,7 +68,7 @@ def clean_up(ask: Ask) -> PruneReport:
         reports.append(prune(one.assembly, place, one.retention, dry_run=ask.dry_run))
     days: dict[Path, list[float | None]] = {}
     for one in chores:
-        if (log := _logs(one.loaded)) is not None:
+        if (log := log_file(one.loaded)) is not None:
             days.setdefault(log, []).append(one.retention.logs_days)
     reports += [prune_logs([log], _longest(some), now, dry_run=ask.dry_run) for log, some in days.items()]
     return together(reports, dry_run=ask.dry_run)
@@ -145,14 +146,6 @@ def _retention(ask: Ask, loaded: Loaded) -> Retention:
         if chosen[name] is None and told.given(setting):
             chosen[name] = told[setting]
     return replace(loaded.job.retention, **{name: days for name, days in chosen.items() if days is not None})
-
-
-def _logs(loaded: Loaded) -> Path | None:
-    """The job's log file, where it writes one."""
-    told = loaded.settings
-    if told["LOGS_DIR"] is None:
-        return None
-    return Path(loaded.folder / told["LOGS_DIR"] / (told["LOG_FILE"] or f"{loaded.job.name}.log"))
 
 
 def _longest(days: Sequence[float | None]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from scoreline.abc import Observer
 from scoreline.catalog import OBSERVERS, find
@@ -12,6 +13,14 @@ from scoreline.config import Loaded
 
 TERMINAL = "scoreline-terminal"
 """Name of the handler that shows log lines to whoever has typed a command."""
+
+
+def log_file(loaded: Loaded) -> Path | None:
+    """Where the settings want the job's log, None where they want none."""
+    told = loaded.settings
+    if told["LOGS_DIR"] is None:
+        return None
+    return Path(loaded.folder / told["LOGS_DIR"] / (told["LOG_FILE"] or f"{loaded.job.name}.log"))
 
 
 @contextmanager
@@ -23,8 +32,7 @@ def watched(loaded: Loaded, observers: Sequence[Observer]) -> Iterator[tuple[Obs
     """
     told, key = loaded.settings, loaded.job.key
     more = []
-    if told["LOGS_DIR"] is not None:
-        path = loaded.folder / told["LOGS_DIR"] / (told["LOG_FILE"] or f"{loaded.job.name}.log")
+    if (path := log_file(loaded)) is not None:
         size = int(told["LOG_MAX_MB"] * 1_000_000)
         more.append(find(OBSERVERS, "log")(path, told["LOG_LEVEL"], key, size, told["LOG_FILES"]))
     if told["ENABLE_METRICS"]:
