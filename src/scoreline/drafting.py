@@ -207,6 +207,8 @@ def _declared(values: pl.Series, *, is_category: bool) -> str:
         return "pl.Int64"
     if dtype.is_float():
         return "pl.Int64" if is_category and are_whole(values) else "pl.Float64"
+    if dtype.is_decimal():
+        return "pl.Float64"  # what models compute with; a value that a float does not hold exactly is quarantined
     if isinstance(dtype, pl.Datetime):
         return f'pl.Datetime("us", {quoted(dtype.time_zone)})' if dtype.time_zone else 'pl.Datetime("us")'
     return f"pl.{dtype.base_type().__name__}" if dtype in {pl.Boolean, pl.Date, pl.Time} else "pl.String"

@@ -179,6 +179,14 @@ def test_types_are_those_of_the_sample():
     assert [fields[name].dtype for name in ("rush", "PU", "trip")] == [pl.Boolean, pl.Int64, pl.String]
 
 
+def test_decimals_are_read_as_floats():
+    frame = pl.DataFrame({"fare": pl.Series(["1.50", "20"]).cast(pl.Decimal(10, 2))})
+    made = drafted([Wanted("fare")], frame)
+    assert (made.contract[0].dtype, made.contract[0].low) == ("pl.Float64", 0)
+    (field,) = job_of(made).contract
+    assert field.dtype == pl.Float64
+
+
 def test_a_time_is_no_input_of_a_model():
     assert drafted([Wanted("at"), Wanted("miles")]).missing == (Missing("at"),)
 
