@@ -68,7 +68,7 @@ def start(
         force: replace a job file that is there.
 
     Raises:
-        UsageError: there is a job file already, or the data cannot be matched with the model.
+        UsageError: there is a job file already, no data is there, or it cannot be matched with the model.
         ModelUntrusted: the model is a pickle, and nobody has trusted it.
         InputInvalid: the data cannot be read.
     """

@@ -255,3 +255,13 @@ def test_a_given_file_is_scored_as_the_named_partition_and_stays(cli, inbox, tmp
         "elsewhere": "published",
         "special": "published",
     }
+
+
+def test_a_given_file_that_is_not_there_is_a_mistake_of_the_command_and_leaves_no_run(cli, inbox, tmp_path):
+    nowhere = tmp_path / "nowhere.parquet"
+    for more in ([], ["--preview"]):
+        said = cli.refuses("run", inbox.job, "special", "--input", nowhere, *more, code=2)
+        assert f"there is no input file at {nowhere}" in said
+    assert cli.json("status", inbox.job) == []
+    # What the source waits for may still come.
+    cli.refuses("run", inbox.job, "special", code=75)

@@ -111,6 +111,12 @@ def test_an_untrusted_pickle_is_not_loaded_and_nothing_is_written(cli, folder):
     assert not (folder / "trips/job.py").exists()
 
 
+def test_data_that_is_not_there_is_a_mistake_of_the_command(cli, folder):
+    told = cli.refuses("init", "trips", "--data", folder / "nowhere.csv", "--model", folder / "pair.bin", code=2)
+    assert f"there is no data file at {folder / 'nowhere.csv'}" in told
+    assert not (folder / "trips").exists()
+
+
 def test_a_job_file_that_is_there_stays_unless_forced(cli, folder):
     made(cli, folder, "--trust")
     mine = (folder / "trips/job.py").read_text() + "\n# mine\n"

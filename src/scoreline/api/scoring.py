@@ -71,6 +71,7 @@ def run(
         What was done; ``state`` is ``published``, or ``current`` when nothing was due.
 
     Raises:
+        UsageError: ``input`` is not there, or something else was asked for that cannot be.
         ScorelineError: nothing was published; Transient ones may be tried again.
     """
     loaded = load(job, settings=settings, model=model, home=home)
@@ -79,7 +80,7 @@ def run(
         raise UsageError(
             "a given file is the whole input, so there is nothing to simulate", hint="leave one of both out"
         )
-    given = None if input is None else Path(input).expanduser().absolute()
+    given = given_file(input)
     wish = Wish(force=force, stale=stale or partition is not None or given is not None)
     with watched(loaded, observers) as hearing:
         times = limits(loaded.settings, wait=wait)
@@ -88,6 +89,20 @@ def run(
         if simulate:
             supply(loaded, assembly, [chosen], simulated)
         return run_core(assembly, chosen, wish)
+
+
+def given_file(typed: str | os.PathLike[str] | None) -> Path | None:
+    """The file that a caller names as the whole input; a path below the working directory.
+
+    Raises:
+        UsageError: it is not there. What a job's source waits for may still come; what somebody names is there.
+    """
+    if typed is None:
+        return None
+    path = Path(typed).expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"there is no input file at {path}", hint="give the path of a file")
+    return path
 
 
 def pick(assembly: Assembly, partition: str | None, given: Path | None = None) -> Partition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -66,7 +65,7 @@ def run(job: str, partition: str | None, *, limit: int | None, preview: bool, as
 def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any], *, as_json: bool) -> None:
     import polars as pl
 
-    from scoreline.api.scoring import pick
+    from scoreline.api.scoring import given_file, pick
     from scoreline.assemble import Choices, assemble
     from scoreline.cli.show import rows_line
     from scoreline.config import load
@@ -74,7 +73,7 @@ def _preview(job: str, partition: str | None, limit: int, chosen: dict[str, Any]
     from scoreline.previewing import preview
 
     loaded = load(job, settings=chosen["settings"], model=chosen["model"])
-    given = Path(chosen["input"]).absolute() if chosen["input"] else None
+    given = given_file(chosen["input"])
     assembly = assemble(loaded, Choices(ledger=MemoryLedger(), accept_version=chosen["accept_version"], input=given))
     frame, rejected, counts = preview(assembly, pick(assembly, partition, given), limit)
     if as_json:

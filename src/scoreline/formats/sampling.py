@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.errors import InputInvalid, InputMissing, UsageError
+from scoreline.errors import InputInvalid, UsageError
 from scoreline.files import COMPRESSED, SUFFIXES, Csv
 from scoreline.sketch import Sample
 
@@ -38,9 +38,8 @@ def read_sample(path: Path) -> Sample:
     """The first rows of a Parquet, CSV or JSON-lines file.
 
     Raises:
-        InputMissing: it is not there.
         InputInvalid: it cannot be read, or has no rows.
-        UsageError: nothing tells its format.
+        UsageError: it is not there, or nothing tells its format.
     """
     name = path.name.lower().removesuffix(COMPRESSED)
     kind = SUFFIXES.get(Path(name).suffix)
@@ -50,7 +49,7 @@ def read_sample(path: Path) -> Sample:
             hint=f"give a file that ends in {' or '.join(SUFFIXES)}; text with separators of any kind ends in .csv",
         )
     if not path.is_file():
-        raise InputMissing(f"there is no data file at {path}", hint="give the path of a file with some rows")
+        raise UsageError(f"there is no data file at {path}", hint="give the path of a file with some rows")
     try:
         sample = Sample(path, pl.read_parquet(path, n_rows=_ROWS)) if kind == "parquet" else _text(path, kind)
     except (

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from scoreline.errors import InputInvalid, InputMissing, UsageError
+from scoreline.errors import InputInvalid, UsageError
 from scoreline.files import Csv
 from scoreline.formats.sampling import read_sample
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content):
 
 
 def test_what_is_not_there_or_of_no_known_kind_is_told(tmp_path):
-    with pytest.raises(InputMissing):
+    with pytest.raises(UsageError, match="no data file"):
         read_sample(tmp_path / "a.csv")
     with pytest.raises(UsageError, match="format"):
         read_sample(tmp_path / "a.xlsx")
