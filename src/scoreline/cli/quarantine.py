@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def quarantine() -> None:
-    """Look at the rows that were rejected, and give corrected ones.
+    """Look at the rows that were rejected, and replay corrected ones.
 
     Rejected rows are never dropped: each run that has some keeps them in one Parquet file of its own, with all their
     reasons, input file and row number. To mend some: write them to a file, edit the values, replay the file.
