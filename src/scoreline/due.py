@@ -64,7 +64,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What `why_due` says of a partition.
 
     Attributes:
@@ -104,38 +104,38 @@ def paths_of(assembly: Assembly, partition: Partition, model: ModelVersion) -> t
     return tuple(sink.template.render(partition, values) for sink in assembly.sinks)
 
 
-def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Verdict:
+def why_due(assembly: Assembly, found: Survey, wish: Wish) -> Judgement:
     """Whether a partition is due, and why."""
     slot = last_published(assembly.ledger, assembly.job.key, found.partition.slug, found.paths)
     last = slot or _of_another_model(assembly, found)
     expired = last_expired(assembly.ledger, assembly.job.key, found.partition.slug, found.paths) if not slot else None
     if expired is not None:
         is_new = not wish.force and assembly.job.source.is_inbox and not is_made_of(expired, found.files)
-        return Verdict(INPUT_CHANGED, ARRIVED, due=True, last=expired) if is_new else expired_verdict(expired, wish)
+        return Judgement(INPUT_CHANGED, ARRIVED, due=True, last=expired) if is_new else expired_judgement(expired, wish)
     must = _must(assembly, found, slot, last)
     if must is not None:
-        return Verdict(*must, due=True, slot=slot, last=last)
+        return Judgement(*must, due=True, slot=slot, last=last)
     assert last is not None
     changed = _changed(assembly, found, last)
     if wish.force:
-        return Verdict(FORCED, FORCED, due=True, slot=slot, last=last)
+        return Judgement(FORCED, FORCED, due=True, slot=slot, last=last)
     failed = failed_since(assembly.ledger, last)
     if failed is not None:
-        return Verdict(FAILED, f"the last attempt failed: {said_by(failed)}", due=True, slot=slot, last=last)
+        return Judgement(FAILED, f"the last attempt failed: {said_by(failed)}", due=True, slot=slot, last=last)
     if changed:
         reason = changed if wish.stale else f"stale ({changed}); --stale scores it again"
-        return Verdict(STALE, reason, due=wish.stale, slot=slot, last=last)
-    return Verdict(CURRENT, "input, model and job are those of the last publication", due=False, slot=slot, last=last)
+        return Judgement(STALE, reason, due=wish.stale, slot=slot, last=last)
+    return Judgement(CURRENT, "input, model and job are those of the last publication", due=False, slot=slot, last=last)
 
 
-def expired_verdict(expired: RunRecord, wish: Wish) -> Verdict:
+def expired_judgement(expired: RunRecord, wish: Wish) -> Judgement:
     """What has expired is not missing: nobody wants it any more, unless it is asked for by force.
 
     Or, where there is an inbox, by delivering other files for it: see `has_arrived`.
     """
     if wish.force:
-        return Verdict(FORCED, f"forced, though {said_expired(expired)}", due=True, last=expired)
-    return Verdict(EXPIRED, f"{said_expired(expired)}; --force scores it again", due=False, last=expired)
+        return Judgement(FORCED, f"forced, though {said_expired(expired)}", due=True, last=expired)
+    return Judgement(EXPIRED, f"{said_expired(expired)}; --force scores it again", due=False, last=expired)
 
 
 def _must(assembly: Assembly, found: Survey, slot: RunRecord | None, last: RunRecord | None) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from scoreline import codebase
 from scoreline.assembly import Assembly
-from scoreline.due import Survey, Wish, expired_verdict, has_arrived, survey, why_due
+from scoreline.due import Survey, Wish, expired_judgement, has_arrived, survey, why_due
 from scoreline.errors import Busy, InputInvalid, InputMissing, ScorelineError, Transient
 from scoreline.history import all_expired, last_published, last_telling, living
 from scoreline.owner import Owner
@@ -72,14 +72,14 @@ def open_run(
         gone = None if waiting or wish.force else all_expired(assembly.ledger, assembly.job.key, partition.slug)
         # Its input may have been put away, which is no failure.
         if gone is not None and not has_arrived(assembly, partition, gone):
-            return Opened(None, expired_verdict(gone, wish).reason, gone, tuple(healed))
+            return Opened(None, expired_judgement(gone, wish).reason, gone, tuple(healed))
         found = None if waiting else _survey_or_record(assembly, partition)
         reason, last = "prepared and not published", None
         if found is not None:
-            verdict = why_due(assembly, found, wish)
-            reason, last = verdict.reason, verdict.slot
-            if not verdict.due:
-                return Opened(None, reason, verdict.last, tuple(healed), found.files)
+            judgement = why_due(assembly, found, wish)
+            reason, last = judgement.reason, judgement.slot
+            if not judgement.due:
+                return Opened(None, reason, judgement.last, tuple(healed), found.files)
         claim = _claim(assembly, partition, found, reason, deadline)
         if claim is None:
             continue

@@ -22,10 +22,10 @@ from scoreline.due import (
     MISSING,
     OUTPUT_GONE,
     STALE,
+    Judgement,
     Survey,
-    Verdict,
     Wish,
-    expired_verdict,
+    expired_judgement,
     has_arrived,
     survey,
     why_due,
@@ -289,7 +289,7 @@ def _by_ledger(assembly: Assembly, seen: Planned, wish: Wish) -> Planned | None:
     expired = last_expired(assembly.ledger, key, slug) if seen.published is None and not wish.force else None
     if expired is None or has_arrived(assembly, seen.partition, expired):
         return None
-    return replace(seen, state=EXPIRED, reason=expired_verdict(expired, wish).reason)
+    return replace(seen, state=EXPIRED, reason=expired_judgement(expired, wish).reason)
 
 
 def _without_input(assembly: Assembly, seen: Planned, error: InputMissing, wish: Wish) -> Planned:
@@ -299,11 +299,11 @@ def _without_input(assembly: Assembly, seen: Planned, error: InputMissing, wish:
     return replace(seen, reason=f"published by run {seen.published.run_id}; its input is not there any more")
 
 
-def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, verdict: Verdict, wish: Wish) -> Planned:
-    """What the last attempt adds to a verdict that looks at publications only."""
+def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, judgement: Judgement, wish: Wish) -> Planned:
+    """What the last attempt adds to a judgement that looks at publications only."""
     last = seen.last
-    seen = replace(seen, state=verdict.state, reason=verdict.reason, due=verdict.due)
-    if not verdict.due or verdict.state == FAILED or last is None or wish.force:
+    seen = replace(seen, state=judgement.state, reason=judgement.reason, due=judgement.due)
+    if not judgement.due or judgement.state == FAILED or last is None or wish.force:
         return seen
     if last.state == REFUSED and _same(assembly, last, found):
         refusals = assembly.job.gates.refusals(Counts(**last.facts["counts"]))
@@ -312,7 +312,7 @@ def _by_last_run(assembly: Assembly, seen: Planned, found: Survey, verdict: Verd
             return replace(seen, state=REFUSED, reason=reason, due=False)
         return replace(seen, state=REFUSED, reason=f"run {last.run_id} was refused; the gates let it pass now")
     if last.state == FAILED and not lacked_input(last):
-        return replace(seen, state=FAILED, reason=f"{verdict.reason}; the last attempt failed: {said_by(last)}")
+        return replace(seen, state=FAILED, reason=f"{judgement.reason}; the last attempt failed: {said_by(last)}")
     return seen
 
 

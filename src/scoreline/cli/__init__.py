@@ -28,7 +28,10 @@ _COMMANDS = {
     "score": ("scoreline.cli.score:score", "Score one month by hand, with a model of an MLflow run."),
     "simulate": ("scoreline.cli.simulate:simulate", "Make up input files, for a job that has a simulator."),
     "status": ("scoreline.cli.status:status", "Show what is published, what failed, and what to do."),
-    "quarantine": ("scoreline.cli.quarantine:quarantine", "Show rejected rows with their reasons, and replay corrected ones."),
+    "quarantine": (
+        "scoreline.cli.quarantine:quarantine",
+        "Show rejected rows with their reasons, and replay corrected ones.",
+    ),
     "release": ("scoreline.cli.release:release", "Publish what a gate has refused."),
     "explain": ("scoreline.cli.explain:explain", "Show how a prediction came to be: run, model, input row."),
     "verify": ("scoreline.cli.verify:verify", "Check that published files are as their runs wrote them."),
