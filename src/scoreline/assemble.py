@@ -193,12 +193,29 @@ def model_store(loaded: Loaded) -> Any:
     trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
     named = ["--job", str(loaded.file)] if loaded.file else []
     command = shlex.join(["scoreline", "models", "trust", *named])
-    return store_in(loaded.folder, loaded.home, trust, command, loaded.settings["BATCH_SIZE"])
+    train = loaded.command("train", "RANGE")
+    return store_in(loaded.folder, loaded.home, trust, command, loaded.settings["BATCH_SIZE"], train)
 
 
-def store_in(folder: Path, home: Path, trust: Trust, command: str, batch: int | None = None) -> Any:
-    """The store of all models, by path below ``folder`` or by URI; ``command`` trusts one, ``batch`` is BATCH_SIZE."""
-    paths = find(MODEL_STORES, "path")(folder, home, trust, command, batch)
+def store_in(
+    folder: Path,
+    home: Path,
+    trust: Trust,
+    command: str,
+    batch: int | None = None,
+    train: str = "scoreline train JOB RANGE",
+) -> Any:
+    """The store of all models, by path below ``folder`` or by URI.
+
+    Args:
+        folder: where paths begin.
+        home: Scoreline's folder.
+        trust: which pickles may be loaded.
+        command: trusts a model.
+        batch: the setting BATCH_SIZE.
+        train: the command that trains one.
+    """
+    paths = find(MODEL_STORES, "path")(folder, home, trust, command, batch, train)
     mlflow = functools.cache(lambda: find(MODEL_STORES, "mlflow")(home, paths))
     return find(MODEL_STORES, "any")(paths, {"runs": mlflow, "models": mlflow})
 
@@ -225,10 +242,8 @@ def _source(loaded: Loaded, files: Files, given: Path | None = None) -> Source:
 def _corrected(loaded: Loaded, source: Source) -> Source:
     """The source with what people have recorded in the home for the job's rows."""
     kinds = tuple((part.name, part.dtype) for part in loaded.job.contract if isinstance(part, Field))
-    name = str(loaded.file) if loaded.file else "JOB"
-    made: Source = find(SOURCES, "corrected")(
-        source, Corrections(loaded.home, loaded.job.key), kinds, (name, *loaded.invocation)
-    )
+    withdraw = loaded.command("quarantine withdraw")
+    made: Source = find(SOURCES, "corrected")(source, Corrections(loaded.home, loaded.job.key), kinds, withdraw)
     return made
 
 

@@ -16,6 +16,8 @@ from scoreline.job import Job
 from scoreline.record import RunHandle
 
 Found = TypeVar("Found")
+_WITH_MODEL = {"run", "plan", "backfill", "train", "check", "doctor", "quarantine replay"}
+"""Commands that take ``--model``."""
 _COME_ALONG = Path(__file__).absolute().parent / "jobs"
 _log = logging.getLogger(__name__)
 
@@ -64,9 +66,16 @@ def called(job: Path | None) -> str:
     return job.parent.name if job.parent.parent == _COME_ALONG else str(job)
 
 
-def command(job: Path | None, words: str, *rest: object) -> str:
-    """A command about a job as a shell takes it."""
-    return shlex.join(["scoreline", *words.split(), called(job), *map(str, rest)])
+def command(job: Path | None, words: str, *rest: object, invocation: Sequence[str] = ()) -> str:
+    """A command about a job as a shell takes it, with those of the options that made the job that it knows."""
+    options = invocation if words in _WITH_MODEL else without_model(invocation)
+    return shlex.join(["scoreline", *words.split(), called(job), *map(str, rest), *options])
+
+
+def without_model(invocation: Sequence[str]) -> list[str]:
+    """The options that make a job, for commands that need no model."""
+    pairs = zip(invocation[::2], invocation[1::2], strict=True)
+    return [word for pair in pairs if pair[0] != "--model" for word in pair]
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class Assembly:
 
     def command(self, words: str, *rest: object) -> str:
         """What to type next for this job, such as ``scoreline run job.py 2021-02``, with the options it was made by."""
-        return command(self.job_file, words, *rest, *self.invocation)
+        return command(self.job_file, words, *rest, invocation=self.invocation)
 
     def release_command(self, run_id: str) -> str:
         """What to type to publish a refused run."""

@@ -60,7 +60,7 @@ class Loaded:
 
     def command(self, words: str, *rest: object) -> str:
         """What to type next for this job, with the options that made it."""
-        return command(self.file, words, *rest, *self.invocation)
+        return command(self.file, words, *rest, invocation=self.invocation)
 
     @property
     def neighbours(self) -> Path:

@@ -129,13 +129,17 @@ class Corrections:
                 names[path].append(f"{slug}/{one.digest}")
         return tuple(replace(file, corrections=tuple(names[file.path])) for file in files)
 
-    def given(self, file: FileIdentity) -> list[pl.DataFrame]:
+    def given(self, file: FileIdentity, command: str) -> list[pl.DataFrame]:
         """The corrected rows of a pinned file, one frame for each set, in the order in which they are applied.
+
+        Args:
+            file: with the names of its corrections.
+            command: takes corrections back, of the partition that is put behind it; for the hint.
 
         Raises:
             FilesDamaged: a set is gone, or not as it was recorded.
         """
-        return [self._rows(name).filter(pl.col(FILE) == file.path).drop(FILE) for name in file.corrections]
+        return [self._rows(name, command).filter(pl.col(FILE) == file.path).drop(FILE) for name in file.corrections]
 
     def named(self, file: FileIdentity) -> list[Correction]:
         """What the journal says of the sets of a pinned file, also of those that were withdrawn since."""
@@ -190,7 +194,7 @@ class Corrections:
             entry = {"action": _WITHDRAWN, "digest": one.digest, "at": at.isoformat(timespec="seconds"), "by": by}
             durable.append_json(self.folder(slug), entry)
 
-    def _rows(self, name: str) -> pl.DataFrame:
+    def _rows(self, name: str, command: str) -> pl.DataFrame:
         slug, _, digest = name.rpartition("/")
         path = self.folder(slug) / f"{digest}.parquet"
         try:
@@ -200,7 +204,7 @@ class Corrections:
         if hashlib.sha256(content).hexdigest() != digest:
             raise FilesDamaged(
                 f"the corrections {path} are {'not as they were recorded' if content else 'gone'}",
-                hint=f"bring the file back from a backup, or take them back: scoreline quarantine withdraw JOB {slug}",
+                hint=f"bring the file back from a backup, or take them back: {command} {slug}",
             )
         return pl.read_parquet(io.BytesIO(content))
 

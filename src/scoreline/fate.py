@@ -138,10 +138,10 @@ def _corrected(case: Case, split: Split, raw: pl.DataFrame, row: int) -> tuple[d
     _, batch = _unit(case, bare(split.file), split.ordinal, row)
     assert batch is not None
     was, now_ = plain(batch.frame[[row - batch.first_row]]), plain(raw)
-    book = Corrections(case.assembly.home, case.record.job)
+    book, withdraw = Corrections(case.assembly.home, case.record.job), case.assembly.command("quarantine withdraw")
     last = {
         column: one
-        for one, rows in zip(book.named(split.file), book.given(split.file), strict=True)
+        for one, rows in zip(book.named(split.file), book.given(split.file, withdraw), strict=True)
         if row in rows[ROW]
         for column in rows.columns
     }

@@ -162,7 +162,7 @@ def _claim(
         if time.monotonic() >= deadline:
             raise Busy(
                 busy.message,
-                hint="run the same command again when it has ended; scoreline status JOB shows it",
+                hint=f"run the same command again when it has ended; {assembly.command('status')} shows it",
                 **busy.facts,
             ) from busy
         _await_release(assembly, partition, deadline)

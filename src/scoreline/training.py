@@ -172,14 +172,14 @@ def _read(bench: Bench, surveyed: Surveyed, progress: _Progress) -> tuple[pl.Dat
         for chunk in chunks(job, source, partition, files):
             found.append(chunk)
             counts += chunk.counts
-        require_passable(job, partition, counts)
+        require_passable(bench.assembly, partition, counts)
         progress.tell(f"{partition}: {counts.scored:,} of {counts.rows_in:,} rows to learn from")
         total += counts
     if not total.scored:
         raise TrainingFailed(
             f"no row is left to learn from: {total.rows_in:,} in, {total.left_out:,} filtered, "
             f"{total.quarantined:,} quarantined",
-            hint="look at the filters and the contract: scoreline check JOB",
+            hint=f"look at the filters and the contract: {bench.assembly.command('check')}",
         )
     frame = training_frame(found, require_trainable(job))
     progress.lap("read", started)
@@ -315,7 +315,7 @@ def _validated(bench: Bench, model: Model, surveyed: Surveyed, progress: _Progre
             found.add(predictions.values, left[PREDICTED])
             lost = chunk.features.height - left.height
             counts += Counts(0, -lost, {}, lost, rejects.reasons, unseen=predictions.unseen)
-        require_passable(job, partition, counts)
+        require_passable(bench.assembly, partition, counts)
         progress.tell(f"{partition}: tried on {counts.scored:,} of {counts.rows_in:,} rows")
         total += counts
     return total, found.metrics() if surveyed else {}

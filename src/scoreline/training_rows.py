@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from scoreline.abc import Source
+from scoreline.assembly import Assembly
 from scoreline.errors import InputInvalid, InputMissing, JobError, Refused
 from scoreline.job import Job
 from scoreline.partition import Partition
@@ -138,19 +139,19 @@ def _no_target(frame: pl.DataFrame, target: str) -> dict[str, pl.Expr]:
     return reasons | ({f"target:{target}:not finite": ~value.is_finite()} if kind.is_float() else {})
 
 
-def require_passable(job: Job, partition: Partition, counts: Counts) -> None:
+def require_passable(assembly: Assembly, partition: Partition, counts: Counts) -> None:
     """Applies the job's gates to a partition's rows, as a run does before it publishes.
 
     Raises:
         Refused: a gate says no.
     """
-    refusals = job.gates.refusals(counts)
+    refusals = assembly.job.gates.refusals(counts)
     if refusals:
         worst = sorted(counts.reasons.items(), key=lambda item: -item[1])[:_SHOWN]
         shown = "; ".join(f"{reason} {rows:,}" for reason, rows in worst)
         raise Refused(
             f"{partition} is not fit to learn from: {'; '.join(refusals)}" + (f" ({shown})" if shown else ""),
-            hint=f"scoreline run JOB {partition} keeps the rejected rows for you to see; mend the input, "
+            hint=f"{assembly.command('run', partition)} keeps the rejected rows for you to see; mend the input, "
             "leave the partition out, or change gates= in the job",
             refusals=refusals,
         )

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from scoreline.assemble import Choices, assemble
 from scoreline.assembly import Once, command
-from scoreline.errors import InputMissing
+from scoreline.config import load
+from scoreline.errors import InputMissing, ModelMissing
+from scoreline.ledgers.memory import MemoryLedger
 from scoreline.testing.suite import together
 
 
@@ -37,3 +40,19 @@ def test_a_command_names_the_job_and_repeats_the_options_that_made_it_as_a_shell
     assert command(Path("my jobs/job.py"), "run", "2021-02", "--set", "data=a b") == (
         "scoreline run 'my jobs/job.py' 2021-02 --set 'data=a b'"
     )
+
+
+@pytest.mark.parametrize("words", ["simulate", "status", "verify", "quarantine withdraw", "quarantine show"])
+def test_a_command_that_takes_no_model_is_given_none(words):
+    made = ("--set", "a=1", "--model", "m.bin")
+    assert command(None, words, invocation=made) == f"scoreline {words} JOB --set a=1"
+    assert command(None, "run", invocation=made) == "scoreline run JOB --set a=1 --model m.bin"
+
+
+@pytest.mark.parametrize("uri", ["models:/trips@champion", "nowhere.bin"])
+def test_a_model_that_is_not_there_is_answered_with_the_command_that_trains_this_job(tmp_path, uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assembly = assemble(load("nyc_green", home=tmp_path / "home"), Choices(ledger=MemoryLedger()))
+    with pytest.raises(ModelMissing) as caught:
+        assembly.models.resolve(uri)
+    assert caught.value.hint.endswith("scoreline train nyc_green RANGE")

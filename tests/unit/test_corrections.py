@@ -17,7 +17,8 @@ from scoreline.splits import FileIdentity
 AT = datetime(2026, 11, 27, 8, 30, tzinfo=UTC)
 INPUT = FileIdentity("/in/a.parquet", 100, 5, "1:1", "f" * 64, 20)
 OTHER = replace(INPUT, path="/in/b.parquet", footer="e" * 64)
-COMMAND = "scoreline quarantine withdraw job.py 2021-02"
+WITHDRAW = "scoreline quarantine withdraw job.py"
+COMMAND = f"{WITHDRAW} 2021-02"
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def record(book, value=1, file=INPUT, **chosen):
 
 def test_nothing_is_recorded_at_first_and_asking_makes_no_folder(book):
     assert book.bound("2021-02", [INPUT], COMMAND) == (INPUT,)
-    assert (book.recorded("2021-02"), book.partitions(), book.given(INPUT)) == ([], [], [])
+    assert (book.recorded("2021-02"), book.partitions(), book.given(INPUT, WITHDRAW)) == ([], [], [])
     assert not book.home.exists()
 
 
@@ -58,7 +59,7 @@ def test_a_later_one_comes_after_an_earlier_one(book):
     first, second = record(book, 1), record(book, 2)
     (file,) = book.bound("2021-02", [INPUT], COMMAND)
     assert file.corrections == (f"2021-02/{first.digest}", f"2021-02/{second.digest}")
-    assert [frame["x"].to_list() for frame in book.given(file)] == [[1], [2]]
+    assert [frame["x"].to_list() for frame in book.given(file, WITHDRAW)] == [[1], [2]]
 
 
 def test_the_newest_one_is_not_recorded_twice_and_an_older_one_is(book):
@@ -111,7 +112,7 @@ def test_a_run_that_has_pinned_corrections_reads_them_after_they_were_withdrawn(
     one = record(book)
     (file,) = book.bound("2021-02", [INPUT], COMMAND)
     book.withdraw("2021-02", [one], by="bo", at=AT)
-    assert [frame["x"].to_list() for frame in book.given(file)] == [[1]]
+    assert [frame["x"].to_list() for frame in book.given(file, WITHDRAW)] == [[1]]
     assert [found.by for found in book.named(file)] == ["ana"]
 
 
@@ -148,8 +149,9 @@ def test_a_set_that_is_gone_or_damaged_is_said_to_be_and_not_left_out(book, harm
     (file,) = book.bound("2021-02", [INPUT], COMMAND)
     path = book.folder("2021-02") / f"{one.digest}.parquet"
     path.unlink() if harm is None else path.write_bytes(harm)
-    with pytest.raises(FilesDamaged, match=one.digest):
-        book.given(file)
+    with pytest.raises(FilesDamaged, match=one.digest) as caught:
+        book.given(file, WITHDRAW)
+    assert caught.value.hint.endswith(COMMAND)
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", b"[]", b"{}"])

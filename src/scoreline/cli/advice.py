@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scoreline.assembly import without_model
+
 NO_INPUT = "no input"
 
 
@@ -52,19 +54,13 @@ def refused(trouble: Trouble) -> str:
     lines = ["; ".join(trouble.refusals) or "a gate refused it"]
     if trouble.quarantine:
         lines.append(f"  The rows and their reasons: {trouble.quarantine}")
-        fixes = ["--output", "fixes.csv", *_settings(trouble.invocation)]
+        fixes = ["--output", "fixes.csv", *without_model(trouble.invocation)]
         export = shlex.join(["scoreline", "quarantine", "show", trouble.job, trouble.partition, *fixes])
         lines.append(f"  To correct some of them: {export}")
     release = shlex.join(["scoreline", "release", trouble.run_id or "RUN", "--job", trouble.job])
     mended = f"  Next: mend its input, or widen the job's gates, then: {trouble.again}"
     either = [] if trouble.unstaged else [f"  Or publish it as it is: {release}"]
     return "\n".join([*lines, *trouble.standing, mended, *either])
-
-
-def _settings(invocation: Sequence[str]) -> list[str]:
-    """The options that make the job, without the model: looking at rows needs none."""
-    pairs = zip(invocation[::2], invocation[1::2], strict=True)
-    return [word for pair in pairs if pair[0] == "--set" for word in pair]
 
 
 def stopped(trouble: Trouble) -> str:

@@ -51,7 +51,7 @@ class MlflowStore:
         tracking = place.settings(self.home)
         registry = place.registry_uri(self.home)
         for store in (tracking, registry):
-            _require_database(store)
+            _require_database(store, self.paths.train_command)
         with _told(uri, tracking):
             found = _Finder(_client(tracking, registry), tracking).locate(uri)
             folder = self._folder(found, tracking)
@@ -238,13 +238,13 @@ def _client(tracking: str, registry: str) -> Any:
     return MlflowClient(tracking, registry)
 
 
-def _require_database(store: str) -> None:
+def _require_database(store: str, train: str) -> None:
     """Refuses to look into a database that is not there: MLflow would make an empty one."""
     path = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not path.is_file():
         raise ModelMissing(
             f"there is no MLflow store at {path}",
-            hint=f"set {place.TRACKING}, or train a model first: scoreline train JOB RANGE",
+            hint=f"set {place.TRACKING}, or train a model first: {train}",
         )
 
 

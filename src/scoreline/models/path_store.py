@@ -31,6 +31,7 @@ class PathStore:
         trust: which pickles may be loaded.
         trust_command: the command that trusts a path, for hints.
         batch: rows of one predict call of a model without an accelerated form; None leaves it to the adapter.
+        train_command: the command that trains a model, for hints.
     """
 
     base: Path
@@ -38,6 +39,7 @@ class PathStore:
     trust: Trust
     trust_command: str = "scoreline models trust"
     batch: int | None = None
+    train_command: str = "scoreline train JOB RANGE"
 
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
@@ -48,7 +50,7 @@ class PathStore:
         if not path.is_file():
             raise ModelMissing(
                 f"there is no model at {path}",
-                hint="correct model= in the job or the path that you gave, or train one: scoreline train JOB RANGE",
+                hint=f"correct model= in the job or the path that you gave, or train one: {self.train_command}",
             )
         if path.suffix.lower() not in PICKLES | {SKOPS}:
             raise ModelInvalid(

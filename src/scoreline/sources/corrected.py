@@ -6,7 +6,6 @@ corrections count is pinned with the file, so that a run sees one set of them fr
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,13 +27,13 @@ class CorrectedSource:
         inner: the other one.
         corrections: of the job.
         kinds: column -> the type that the job declares for it.
-        job: how commands name the job, with its options; for hints.
+        withdraw: the command that takes corrections back, without the partition; for hints.
     """
 
     inner: Source
     corrections: Corrections
     kinds: tuple[tuple[str, pl.DataType], ...] = ()
-    job: tuple[str, ...] = ("JOB",)
+    withdraw: str = "scoreline quarantine withdraw JOB"
 
     def partitions(self) -> list[Partition]:
         """See `scoreline.abc.Source.partitions`."""
@@ -46,8 +45,7 @@ class CorrectedSource:
         Raises:
             CorrectionsOutdated: some are for a file that is not the same any more.
         """
-        name, *options = self.job
-        command = shlex.join(["scoreline", "quarantine", "withdraw", *options, name, partition.slug])
+        command = f"{self.withdraw} {partition.slug}"
         return self.corrections.bound(partition.slug, self.inner.fingerprint(partition), command)
 
     def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
@@ -62,7 +60,7 @@ class CorrectedSource:
             CorrectionsInvalid: a corrected value is none of its column's type.
             FilesDamaged: corrections are gone, or not as they were recorded.
         """
-        given = self.corrections.given(split.file)
+        given = self.corrections.given(split.file, self.withdraw)
         for batch in self.inner.read(replace(split, file=bare(split.file)), columns):
             frame = batch.frame
             for rows in given:
