@@ -129,7 +129,8 @@ def _newest_of_each(ledger: Ledger) -> Iterator[RunRecord]:
     """The newest run of each job that says how the job was made."""
     seen = set()
     for run in ledger.runs(limit=_HISTORY):
-        if run.job not in seen and "invocation" in run.facts:
+        # Of a run that found no input only the options are known, not the job's file.
+        if run.job not in seen and {"invocation", "code"} <= run.facts.keys():
             seen.add(run.job)
             yield run
 

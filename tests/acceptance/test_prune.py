@@ -107,6 +107,13 @@ def test_without_a_job_all_jobs_of_a_ledger_are_cleaned_up(cli, year):
     cli("prune", code=2)
 
 
+def test_a_job_whose_last_run_found_no_input_is_cleaned_up_with_all_the_others(cli, year):
+    year.input("2021-04").unlink()
+    cli.refuses("run", year.file, "2021-04", code=75)
+    report = cli.json("prune", "--older-than", 0, environment={"SCORELINE_HOME": str(year.home)})
+    assert (report["jobs"], len(report["expired"]), report["failed"]) == (["sums"], 2, [])
+
+
 def test_a_home_without_a_ledger_has_nothing_to_clean_up(cli, tmp_path):
     made = Year(tmp_path / "new")
     assert cli.json("prune", made.file, "--older-than", 0)["removed"] == []
