@@ -1,6 +1,7 @@
 """`scoreline status`: what is published, what failed, and what to do about it."""
 
 import re
+import sqlite3
 
 import pytest
 from tests.acceptance.job_folder import MONTH
@@ -202,3 +203,22 @@ def test_what_is_published_stays_so_when_its_input_was_put_away(cli, year):
     cli.refuses("run", year.file, "2021-06", code=75)
     assert [row["state"] for row in cli.json("status", year.file)] == ["published"]
     assert len(cli.json("status", year.file, "--all")) == 2
+
+
+def test_without_a_job_the_advice_names_the_file_of_each(cli, year):
+    year.feed("2021-02", bad=50)
+    cli.refuses("run", year.file, "2021-02", code=3)
+    (row,) = cli.json("status", environment={"SCORELINE_HOME": str(year.home)})
+    assert f"scoreline run {year.file} 2021-02" in row["next"]
+
+
+def test_runs_of_other_jobs_however_many_hide_none(cli, year):
+    year.backfill("2021-01")
+    with sqlite3.connect(year.home / "ledger.sqlite") as db:
+        others = "reason, token, started_at, updated_at, facts, prepared"
+        db.executemany(
+            f"INSERT INTO runs (run_id, job, partition, state, {others}) "  # noqa: S608 - constant text
+            f"SELECT ?, 'other', ?, 'cancelled', {others} FROM runs WHERE job = 'sums'",
+            [(f"run-{number}", f"batch-{number}") for number in range(10_000)],
+        )
+    assert [row["partition"] for row in cli.json("status", year.file)] == ["2021-01"]

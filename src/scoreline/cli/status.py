@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from scoreline.record import RunRecord
 
 
+_HISTORY = 1_000_000
+
+
 @click.command()
 @click.argument("job", required=False)
 @options.SET
@@ -32,11 +35,11 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
 
     home, key = _place(job, options.parsed(settings))
     ledger = recorded(home)
-    runs = ledger.runs(limit=10_000)
+    runs = ledger.runs(limit=_HISTORY)
     wanted = [run for run in runs if key is None or run.job == key or run.job.startswith(f"{key}[")]
     newest = _publications(wanted)
     shown_runs = wanted if every else _last(wanted)
-    records = [_row(ledger, run, job or "JOB", is_past=_is_past(run, newest)) for run in shown_runs]
+    records = [_row(ledger, run, job or _called(run), is_past=_is_past(run, newest)) for run in shown_runs]
     if as_json:
         show.print_json(records)
     elif records:
@@ -50,6 +53,14 @@ def status(job: str | None, settings: tuple[str, ...], *, every: bool, as_json: 
         _tell_quarantined(records, job, settings)
     else:
         click.echo(f"no runs yet in {home}")
+
+
+def _called(run: RunRecord) -> str:
+    """The job of a run as a command names it, as the run has recorded it."""
+    from scoreline.assembly import called
+
+    file = (run.facts.get("code") or {}).get("job_file")
+    return called(Path(file) if file else None)
 
 
 def _tell_quarantined(records: list[dict[str, Any]], job: str | None, settings: tuple[str, ...]) -> None:
