@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickletools
 from pathlib import Path
 from typing import Any
 
 from scoreline.abc import ModelVersion
-from scoreline.models.folder import read_folder
-from scoreline.models.kept import SKOPS, describe_file, untrusted_types
+from scoreline.errors import InputChanged
+from scoreline.models.folder import digest_of, read_folder
+from scoreline.models.kept import SKOPS, describe_content, untrusted_types
 
 _STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
@@ -22,6 +24,9 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
     Args:
         version: the resolved model, a file or a folder.
         trusted: why it may be loaded.
+
+    Raises:
+        InputChanged: it is another one by now, which nobody has judged.
     """
     file, facts = version.path, {"path": str(version.path), "bytes": version.size, "digest": version.digest}
     if version.path.is_dir():
@@ -38,7 +43,23 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
         names, whole = pickled_names(file)
         facts["imports"] = names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"]
         loadable = trusted is not None
-    return facts | describe_file(file) if loadable else facts
+    return facts | describe_content(_judged(version), file, trusted=trusted is not None) if loadable else facts
+
+
+def _judged(version: ModelVersion) -> bytes:
+    """The bytes of the model file, which are those of this version."""
+    if version.path.is_dir():
+        folder = read_folder(version.path)
+        content = (version.path / folder.model).read_bytes()
+        digest = digest_of(folder.hashes() | {folder.model: hashlib.sha256(content).hexdigest()})
+    else:
+        content = version.path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+    if digest != version.digest:
+        raise InputChanged(
+            f"the model {version.path} changed while it was looked at", hint="run the same command again"
+        )
+    return content
 
 
 def pickled_names(path: Path) -> tuple[list[str], bool]:

@@ -64,12 +64,7 @@ class KeptModel:
 
 @functools.lru_cache(maxsize=4)
 def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
-    content = Path(kept.path).read_bytes()
-    if hashlib.sha256(content).hexdigest() != (kept.sha256 or kept.digest):
-        raise ModelInvalid(
-            f"the kept model {kept.path} was changed: it is not {kept.digest[:12]} any more",
-            hint=f"remove {kept.folder or kept.path}",
-        )
+    content = _content(kept)
     with importable(Path(kept.beside)) if kept.beside else nullcontext():
         loaded, about = _opened(content, kept.path, trusted=kept.trusted)
     made_with = about.pop("made_with")
@@ -79,6 +74,17 @@ def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
     facts |= {"made_with": made_with} if made_with else {}
     changed = changed_meaning(loaded, made_with["scikit-learn"]) if "scikit-learn" in made_with else ""
     return adapt(loaded, features, facts | ({"changed": changed} if changed else {}), kept.batch)
+
+
+def _content(kept: KeptModel) -> bytes:
+    """The bytes of a kept model, which are those that somebody has judged."""
+    content = Path(kept.path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != (kept.sha256 or kept.digest):
+        raise ModelInvalid(
+            f"the kept model {kept.path} was changed: it is not {kept.digest[:12]} any more",
+            hint=f"remove {kept.folder or kept.path}",
+        )
+    return content
 
 
 def untrusted_types(path: Path) -> list[str]:
@@ -97,12 +103,18 @@ def open_model(kept: KeptModel) -> Any:
         ModelInvalid: it cannot be read.
     """
     with importable(Path(kept.beside)) if kept.beside else nullcontext():
-        return _opened(Path(kept.path).read_bytes(), kept.path, trusted=kept.trusted)[0]
+        return _opened(_content(kept), kept.path, trusted=kept.trusted)[0]
 
 
-def describe_file(path: Path) -> dict[str, Any]:
-    """What a trusted file holds, whatever the features of a job: it is loaded for this."""
-    loaded, about = _opened(path.read_bytes(), str(path), trusted=True)
+def describe_content(content: bytes, path: Path, *, trusted: bool) -> dict[str, Any]:
+    """What a model file holds, whatever the features of a job: it is loaded for this.
+
+    Args:
+        content: that somebody has trusted, or that is skops.
+        path: of the file, for its kind and for messages.
+        trusted: whether types that skops does not know may be loaded.
+    """
+    loaded, about = _opened(content, str(path), trusted=trusted)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
     facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts)}
     facts |= {name: value for name, value in about.items() if name != "made_with"}

@@ -15,7 +15,7 @@ from tests.unit.models.pickles import RECORDS, TARGET, pair, trap
 
 from scoreline import durable
 from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted, Transient
-from scoreline.models.kept import KeptModel, describe_file
+from scoreline.models.kept import KeptModel, describe_content
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
 
@@ -218,5 +218,6 @@ def test_versions_that_mlflow_recorded_are_told_by_the_model(store, trusted):
 
 
 def test_a_skops_file_is_described(tmp_path):
-    folder = own_folder(tmp_path / "own")
-    assert describe_file(folder / "model.skops")["kind"] == "DictVectorizer + LinearRegression"
+    file = own_folder(tmp_path / "own") / "model.skops"
+    about = describe_content(file.read_bytes(), file, trusted=False)
+    assert about["kind"] == "DictVectorizer + LinearRegression"

@@ -23,7 +23,7 @@ from tests.unit.models.pickles import RECORDS, TARGET, pair
 
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup
-from scoreline.models.kept import KeptModel, describe_file
+from scoreline.models.kept import KeptModel, describe_content
 from scoreline.models.sklearn import DictModel, FrameModel, adapt
 
 ROWS = pl.DataFrame({"r": ["1_2", "9_9", "5_6", None], "d": [1.5, 2.0, 0.0, -1.0]})
@@ -324,7 +324,8 @@ PAIR = {
     ],
 )
 def test_a_trusted_file_is_described_whatever_the_features_of_a_job(kept, loaded, facts):
-    assert describe_file(Path(kept(loaded).path)) == {"warnings": [], **facts}
+    path = Path(kept(loaded).path)
+    assert describe_content(path.read_bytes(), path, trusted=True) == {"warnings": [], **facts}
 
 
 # --- rows of a predict call -----------------------------------------------------------------------------------------

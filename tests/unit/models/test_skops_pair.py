@@ -60,10 +60,10 @@ def test_skops_is_not_imported(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from scoreline.models.kept import describe_file, untrusted_types
+from scoreline.models.kept import describe_content, untrusted_types
 path = Path(sys.argv[1])
 assert untrusted_types(path) == []
-assert set(describe_file(path)["inputs"]) == {"km", "route"}
+assert set(describe_content(path.read_bytes(), path, trusted=False)["inputs"]) == {"km", "route"}
 assert "skops" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "model.skops")], check=True)

@@ -1,16 +1,22 @@
 """Nothing that Scoreline does to a model that nobody trusted runs the model's code."""
 
 import json
+import pickle
+from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from tests.unit.models.pickles import trap
+from tests.unit.models.pickles import pair, trap
 from tests.unit.samples import job
 
 import scoreline
 from scoreline.cli import cli
-from scoreline.errors import ModelUntrusted
+from scoreline.errors import InputChanged, ModelInvalid, ModelUntrusted
+from scoreline.models.inspect import inspected
+from scoreline.models.kept import open_model
+from scoreline.models.path_store import PathStore
+from scoreline.models.trust import Trust
 
 JOB = """
 from scoreline import Files, Job, number, prediction
@@ -83,3 +89,28 @@ def test_a_name_that_is_trusted_does_not_make_other_content_trusted(place):
     call("models", "trust", place / "in" / "2021-02.parquet", "--job", place / "job.py")
     with pytest.raises(ModelUntrusted):
         scoreline.run(place / "job.py", "2021-02")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_took_the_place_of_a_trusted_model_while_it_was_inspected_is_not_loaded(place, kind):
+    folder = place / "mine"
+    folder.mkdir()
+    (folder / "model.pkl").write_bytes(pickle.dumps(pair()))
+    named = folder / "model.pkl" if kind == "file" else folder
+    version = PathStore(place, place / "home", Trust(place / "home")).resolve(str(named))
+    assert inspected(version, "somebody did")["kind"] == "DictVectorizer + LinearRegression"
+    trap(folder / "model.pkl", place / "mark")
+    with pytest.raises(InputChanged):
+        inspected(version, "somebody did")
+
+
+def test_a_kept_copy_that_was_changed_is_not_drafted_from(place):
+    trusted, path = Trust(place / "home"), place / "m.pkl"
+    path.write_bytes(pickle.dumps(pair()))
+    store = PathStore(place, place / "home", trusted)
+    version = store.resolve("m.pkl")
+    trusted.add(version.digest, path)
+    kept = store.fetch(version)
+    trap(Path(kept.path), place / "mark")
+    with pytest.raises(ModelInvalid, match="was changed"):
+        open_model(kept)
