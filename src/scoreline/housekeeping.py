@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,7 @@ def clean_up(ask: Ask) -> PruneReport:
         JobError: the job that was named cannot be used.
     """
     failed: list[Kept] = []
-    found = _named(ask) if ask.job is not None else _all(ask, failed)
+    found = _named(ask, failed) if ask.job is not None else _all(ask, failed)
     chores = [_Chore(loaded, _assembled(ask, loaded), _retention(ask, loaded)) for loaded in found]
     reports = [PruneReport((), ask.dry_run, failed=tuple(failed))]
     if not chores:
@@ -86,35 +86,40 @@ def _assembled(ask: Ask, loaded: Loaded) -> Assembly:
     return assemble(loaded, Choices(ledger=_ledger(ask, loaded.home), limits=limits(loaded.settings, wait=False)))
 
 
-def _named(ask: Ask) -> list[Loaded]:
+def _named(ask: Ask, failed: list[Kept]) -> list[Loaded]:
     """The job that was named; without settings, all that the ledger knows by its name."""
     assert ask.job is not None
     loaded = load(ask.job, settings=ask.settings, home=ask.home)
     if isinstance(ask.job, Job) or ask.settings:
         return [loaded]
     others = [
-        _of_run(run, loaded.home, ask.job)
+        run
         for run in _newest_of_each(_ledger(ask, loaded.home))
         if run.job != loaded.job.key and run.job.startswith(f"{loaded.job.name}[")
     ]
-    return [loaded, *others]
+    return [loaded, *_of_runs(others, loaded.home, ask.job, failed)]
 
 
 def _all(ask: Ask, failed: list[Kept]) -> list[Loaded]:
-    """All jobs of the ledger; what cannot be loaded is told, and stays as it is."""
+    """All jobs of the ledger."""
     home = Path(ask.home).expanduser().absolute() if ask.home else home_named()
     if home is None:
         raise UsageError("no job is named", hint="name one, or set SCORELINE_HOME for all jobs of one ledger")
-    found = []
-    for run in _newest_of_each(_ledger(ask, home)):
+    return list(_of_runs(_newest_of_each(_ledger(ask, home)), home, None, failed))
+
+
+def _of_runs(
+    runs: Iterable[RunRecord], home: Path, file: str | os.PathLike[str] | None, failed: list[Kept]
+) -> Iterator[Loaded]:
+    """The jobs of runs; what cannot be loaded is told, and stays as it is."""
+    for run in runs:
         try:
-            file = (run.facts.get("code") or {}).get("job_file")
-            if file is None:
+            known = file or (run.facts.get("code") or {}).get("job_file")
+            if known is None:
                 raise UsageError(f"{run.job} was made in Python; its own program has to prune it")
-            found.append(_of_run(run, home, file))
+            yield _of_run(run, home, known)
         except ScorelineError as error:
             failed.append(Kept(OUTPUT, "-", error.message, run.job))
-    return found
 
 
 def _of_run(run: RunRecord, home: Path, file: str | os.PathLike[str]) -> Loaded:
@@ -122,7 +127,10 @@ def _of_run(run: RunRecord, home: Path, file: str | os.PathLike[str]) -> Loaded:
     pairs = list(zip(*[iter(run.facts.get("invocation", ()))] * 2, strict=True))
     settings = dict(str(text).split("=", 1) for name, text in pairs if name == "--set")
     model = next((str(text) for name, text in pairs if name == "--model"), None)
-    return load(file, settings=settings, model=model, home=home)
+    loaded = load(file, settings=settings, model=model, home=home)
+    if loaded.job.key != run.job:
+        raise UsageError(f"{file} defines {loaded.job.key} now, and {run.job} no more")
+    return loaded
 
 
 def _newest_of_each(ledger: Ledger) -> Iterator[RunRecord]:

@@ -1,5 +1,6 @@
 """`scoreline prune` and `scoreline report` as users call them, killed at every instant, and beside a run."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -112,6 +113,16 @@ def test_a_job_whose_last_run_found_no_input_is_cleaned_up_with_all_the_others(c
     cli.refuses("run", year.file, "2021-04", code=75)
     report = cli.json("prune", "--older-than", 0, environment={"SCORELINE_HOME": str(year.home)})
     assert (report["jobs"], len(report["expired"]), report["failed"]) == (["sums"], 2, [])
+
+
+def test_a_file_that_defines_another_job_by_now_is_told_and_what_the_old_one_made_stays(cli, year):
+    year.declare('name="sums"', 'name="totals"')
+    year.backfill("2021-04..2021-05")
+    home = {"SCORELINE_HOME": str(year.home)}
+    report = json.loads(cli("prune", "--older-than", 0, "--json", environment=home, code=1).stdout)
+    assert (report["jobs"], report["expired"]) == (["totals"], ["totals 2021-04"])
+    assert [(one["job"], "defines totals" in one["why"]) for one in report["failed"]] == [("sums", True)]
+    assert year.published() == ["2021-01", "2021-02", "2021-03", "2021-05"]
 
 
 def test_a_home_without_a_ledger_has_nothing_to_clean_up(cli, tmp_path):
