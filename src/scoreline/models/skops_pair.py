@@ -21,6 +21,7 @@ from scoreline.models.pair import PIPELINE, Pair, pair_of, parts_of
 
 _SCHEMA, _PROTOCOL = "schema.json", 2
 _MAX_BYTES = 1 << 30
+_REMEMBERED_BYTES = 16 << 20
 _OTHERWISE = (
     *(Unreadable, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),  # encrypted, packed in an unknown way
     *(AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError),
@@ -29,9 +30,13 @@ _OTHERWISE = (
 _TEXT = {"__class__": "str", "__module__": "builtins"}
 
 
-@functools.lru_cache(maxsize=1)  # asked for its types first, and then for itself
 def read_skops_pair(content: bytes) -> Pair | None:
     """The pair that a skops file holds, None where it holds anything else, or more than that; no code of it is run."""
+    # Asked for its types first, and then for itself; what is large is not held in memory for that.
+    return _remembered(content) if len(content) <= _REMEMBERED_BYTES else _read(content)
+
+
+def _read(content: bytes) -> Pair | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
@@ -43,6 +48,9 @@ def read_skops_pair(content: bytes) -> Pair | None:
             return pair_of(*parts) if parts is not None else None
     except _OTHERWISE:
         return None
+
+
+_remembered = functools.lru_cache(maxsize=1)(_read)
 
 
 def _plain(top: Any) -> Any:

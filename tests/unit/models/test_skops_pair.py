@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -186,3 +187,12 @@ def test_types_that_nobody_knows_still_need_trust(tmp_path):
     path = tmp_path / "forest.skops"
     path.write_bytes(skops.io.dumps(fitted(RandomForestRegressor(2))))
     assert untrusted_types(path)
+
+
+def test_a_large_file_is_not_held_in_memory():
+    tracemalloc.start()
+    try:
+        assert read_skops_pair(bytes(100 << 20)) is None
+        assert tracemalloc.get_traced_memory()[0] < 10 << 20
+    finally:
+        tracemalloc.stop()
