@@ -294,7 +294,8 @@ def _env_lines(env_file: Path) -> dict[str, tuple[str, int]]:
         number += len(text[: len(text) - len(text.lstrip())].splitlines())
         if binding.error:
             raise UsageError(
-                f"{env_file}, line {number} is no NAME=value: {text.strip()!r}", hint="mend it, or put a # before it"
+                f"{env_file}, line {number} is no NAME=value: {masked(text.strip())!r}",
+                hint="mend it, or put a # before it",
             )
         if binding.key is not None:
             lines[binding.key] = ((binding.value or "").strip(), number)

@@ -117,6 +117,12 @@ def test_the_origin_is_the_line_that_the_name_stands_in(said):
     assert said("# a remark\n\n\nexport A=1\n\nMAX_WORKERS=3\n").told("MAX_WORKERS").origin.endswith("line 6")
 
 
+def test_a_line_that_is_no_assignment_is_refused_without_its_password(said):
+    with pytest.raises(UsageError) as caught:
+        said("PREFECT_API_URL https://me:s3cret@prefect.example/api\n")
+    assert "https://me:***@prefect.example/api" in caught.value.message
+
+
 def test_a_line_that_is_no_assignment_is_refused_by_number(said):
     with pytest.raises(UsageError, match=r"\.env, line 3 is no NAME=value"):
         said("A=1\n\n{broken: yes}\n")
