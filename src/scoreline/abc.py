@@ -6,7 +6,7 @@ The core knows adapters by these protocols alone. Every implementation runs the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -363,6 +363,37 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesParts(Model, Protocol):
+    """A form that can read two crossed whole numbers as they are, instead of their joined text."""
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Features that are given as a struct of two Int64 fields."""
+        ...
+
+    def in_parts(self, separators: Mapping[str, str]) -> Model:
+        """The same form for features in parts, as far as it can: feature -> what joins the text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A form of a model that computes what the model would, and what was shown of it.
+
+    Attributes:
+        form: the model's accelerated form, ready to score.
+        about: what the model itself says of itself.
+        notes: of vetting.
+        shown: types of the features -> evidence that the form agrees with the model on them.
+    """
+
+    form: Model
+    about: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    shown: Mapping[str, Parity] = field(default_factory=dict)
+
+
 class ModelFile(Protocol):
     """A pinned model that any process can load: small, and it pickles."""
 
@@ -376,6 +407,14 @@ class ModelFile(Protocol):
         Raises:
             ModelInvalid: it cannot score these features.
         """
+        ...
+
+    def compiled(self, features: Sequence[str]) -> Compiled | None:
+        """What `keep` has kept, if it was made of this very model by the versions that run now."""
+        ...
+
+    def keep(self, features: Sequence[str], compiled: Compiled) -> None:
+        """Keeps a form for later runs, as far as it can be kept; a run never fails for that."""
         ...
 
 

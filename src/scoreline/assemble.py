@@ -58,6 +58,7 @@ class Choices:
         accept_version: whether a model that other library versions made may be used without golden rows.
         input: a file that is the whole input of the partition, instead of what the job's source has.
         at_once: partitions that are scored at the same time, and share the memory.
+        verify_model: whether a compiled form is compared with its model again, although an earlier run has done so.
     """
 
     engine: str = "local"
@@ -69,6 +70,7 @@ class Choices:
     accept_version: bool = False
     input: Path | None = None
     at_once: int = 1
+    verify_model: bool = False
 
 
 def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
@@ -96,6 +98,7 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         invocation=loaded.invocation,
         cautious_sinks=tuple(_sink(loaded, files, replace_foreign=False) for files in job.sink_files),
         accept_version=choices.accept_version,
+        verify_model=choices.verify_model,
         job_file=loaded.file,
     )
 

@@ -96,6 +96,7 @@ class Assembly:
         invocation: options of the command that made this job, to be repeated in advice.
         cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
         accept_version: whether a model that other library versions made may be used without golden rows.
+        verify_model: whether a compiled form is compared with its model again, although an earlier run has done so.
         job_file: the job's file, for advice and the ledger; None for a job made in Python.
         once: what the runs of a backfill have in common.
     """
@@ -113,6 +114,7 @@ class Assembly:
     invocation: tuple[str, ...] = ()
     cautious_sinks: tuple[Sink, ...] = ()
     accept_version: bool = False
+    verify_model: bool = False
     job_file: Path | None = None
     once: Once = field(default_factory=Once, compare=False, repr=False)
 

@@ -6,13 +6,14 @@ each time, because data and models change; ``check`` does it without a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, ModelVersion, Parity, Source
+from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Source
 from scoreline.assembly import Assembly
 from scoreline.contract import Rule
 from scoreline.errors import JobError, NotRowWise
@@ -25,15 +26,17 @@ from scoreline.score import (
     Constants,
     admitted,
     derived,
+    in_parts,
     keep,
     kept_contract,
     model_inputs,
     numbered,
+    parts_of,
     predict_rows,
     with_given,
 )
 from scoreline.splits import Split
-from scoreline.vetting import vet
+from scoreline.vetting import require_features, vet
 
 SAMPLE_ROWS = 1_000
 
@@ -45,12 +48,16 @@ class Evidence:
     Attributes:
         rows: rows of the sample that the filters kept.
         parity: of the accelerated form; None when there is none, or no row to compare.
-        shared: whether earlier runs of the same backfill have found it, on rows of the same types.
+        shared: whether earlier runs have found it, on rows of the same types.
+        types: of the features, which it holds for.
+        differing: (rows, features and both predictions) of an accelerated form that disagreed.
     """
 
     rows: int
     parity: Parity | None
     shared: bool = False
+    types: str = ""
+    differing: pl.DataFrame | None = field(default=None, repr=False, compare=False)
 
     @property
     def accelerate(self) -> bool:
@@ -92,18 +99,59 @@ class Tried:
         return now
 
 
-def vetted(assembly: Assembly, version: ModelVersion) -> tuple[Model, dict[str, Any], list[str]]:
-    """A pinned model that may be used: loaded, with what it says of itself and the notes on it.
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    """A pinned model that may be used.
 
-    Whether it may is found out once for all runs of an assembly: neither the pinned model nor the job changes.
+    Attributes:
+        file: the pinned content.
+        features: names of the job's features.
+        about: what the model says of itself.
+        notes: on it, for people.
+        compiled: what an earlier run has made and shown of it; then the model itself has not been loaded.
+    """
+
+    file: ModelFile
+    features: tuple[str, ...]
+    about: dict[str, Any]
+    notes: Sequence[str]
+    compiled: Compiled | None = None
+
+    def original(self) -> Model:
+        """The model itself; loading it may take seconds."""
+        return self.file.load(self.features)
+
+    def keep(self, evidence: Evidence) -> None:
+        """Keeps the accelerated form and the evidence for it, so that later runs need not load the model."""
+        form = self.original().accelerated()
+        if form is None or evidence.parity is None or not evidence.parity.agrees:
+            return
+        shown = dict(self.compiled.shown) if self.compiled else {}
+        before = shown.get(evidence.types)
+        rows = evidence.parity.rows + (before.rows if before else 0)
+        shown[evidence.types] = replace(evidence.parity, rows=rows)
+        self.file.keep(self.features, Compiled(form, self.about, tuple(self.notes), shown))
+
+
+def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
+    """A pinned model that may be used.
+
+    Whether it may is found out once for all runs of an assembly: neither the pinned model nor the job changes. A
+    compiled form that an earlier run has kept was vetted then, by the same versions.
 
     Raises:
         ScorelineError: it may not; see `scoreline.vetting.vet`.
     """
-    file = assembly.models.fetch(version)
-    model = file.load([feature.name for feature in assembly.job.features])
+    file, features = assembly.models.fetch(version), tuple(feature.name for feature in assembly.job.features)
+    # What was accepted by an option is accepted for that run alone.
+    afresh = assembly.verify_model or assembly.accept_version
+    compiled = None if afresh else file.compiled(features)
+    if compiled is not None:
+        require_features(assembly.job, file)
+        return Vetted(file, features, compiled.about, compiled.notes, compiled)
+    model = file.load(features)
     notes = assembly.once.get(("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version))
-    return model, assembly.once.get(("about", version.digest), model.describe), notes
+    return Vetted(file, features, assembly.once.get(("about", version.digest), model.describe), notes)
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:
@@ -155,16 +203,40 @@ def _require_wide(job: Job, none: pl.DataFrame, constants: Constants) -> None:
             )
 
 
-def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
+def evidence_for(job: Job, model: Vetted, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
+    """What `examine` finds; the model itself is loaded only where earlier runs have not shown enough.
+
+    Evidence that is new is kept for later runs.
+    """
+    kept = model.compiled
+    if kept is not None:
+        found = examine(job, kept.form, sample, split, constants, kept.shown)
+        if found.parity is not None or not found.rows:
+            return found
+    found = examine(job, model.original(), sample, split, constants)
+    model.keep(found)
+    return found
+
+
+def examine(
+    job: Job,
+    model: Model,
+    sample: pl.DataFrame,
+    split: Split,
+    constants: Constants,
+    shown: Mapping[str, Parity] | None = None,
+) -> Evidence:
     """Checks the job's expressions, and the model's accelerated form, on real rows.
 
     Args:
         job: the declaration.
-        model: the original.
+        model: the original; or, with ``shown``, its accelerated form.
         sample: (rows, input columns), the first of the partition; `SAMPLE_ROWS` of those that keep the contract are
             tried, and as many of those that the filters keep.
         split: where they come from.
         constants: of the run.
+        shown: types of features -> evidence of earlier runs. Where it has too little for the types of these rows,
+            nothing is compared: the result is without parity.
 
     Raises:
         NotRowWise: an expression looks at more than its own row.
@@ -200,6 +272,47 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         return Evidence(0, None)
     given = with_given(job, ready, predictions.values, constants, split, Rejects())
     require_row_wise(lambda frame: shape(frame, job.output)[0], given)
+    types = _types_of(inputs.select(model.inputs))
+    if shown is not None:
+        before = shown.get(types)
+        enough = before is not None and (before.rows >= SAMPLE_ROWS or not before.agrees)
+        return Evidence(kept.height, before if enough else None, shared=True, types=types)
+    return _compared(job, model, inputs, ready.select(kept.columns), Evidence(kept.height, None, types=types))
+
+
+def _compared(job: Job, model: Model, inputs: pl.DataFrame, rows: pl.DataFrame, so_far: Evidence) -> Evidence:
+    """The evidence on a model's accelerated form, by what it and its original make of the same rows."""
     candidate = model.accelerated()
-    parity = model.parity(candidate, inputs.select(model.inputs)) if candidate else None
-    return Evidence(kept.height, parity)
+    if candidate is None:
+        return so_far
+    wanted = inputs.select(model.inputs)
+    parity = model.parity(candidate, wanted)
+    if parity.agrees:
+        parity = _same_in_parts(job, candidate, wanted, rows, parity)
+    differing = None if parity.agrees else _side_by_side(wanted, model, candidate)
+    return replace(so_far, parity=parity, differing=differing)
+
+
+def _same_in_parts(job: Job, form: Model, inputs: pl.DataFrame, rows: pl.DataFrame, parity: Parity) -> Parity:
+    """The same evidence, unless the form says something else of features that are given in parts."""
+    apart = in_parts(form, job)
+    if apart is form:
+        return parity
+    given = model_inputs(rows, job.features, Rejects(), parts_of(apart))[0]
+    whole, parts = form.predict(inputs), apart.predict(given.select(form.inputs))
+    if whole.unseen == parts.unseen and whole.values.equals(parts.values, null_equal=True):
+        return parity
+    return replace(parity, agrees=False, detail="crossed numbers and their text make different predictions")
+
+
+def _side_by_side(inputs: pl.DataFrame, model: Model, form: Model) -> pl.DataFrame:
+    """(rows, features and both predictions) of the rows where they differ, for study."""
+    both = inputs.with_columns(
+        model.predict(inputs).values.alias("scoreline.original"), form.predict(inputs).values.alias("scoreline.form")
+    )
+    differ = pl.col("scoreline.original").ne_missing(pl.col("scoreline.form"))
+    return both.filter(differ) if both["scoreline.original"].dtype == both["scoreline.form"].dtype else both
+
+
+def _types_of(inputs: pl.DataFrame) -> str:
+    return json.dumps({name: str(kind) for name, kind in inputs.schema.items()}, sort_keys=True)

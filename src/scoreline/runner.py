@@ -12,10 +12,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from scoreline import crashpoints, durable
-from scoreline.abc import Model
 from scoreline.assembly import Assembly
 from scoreline.due import Wish, survey
 from scoreline.errors import (
@@ -33,7 +35,7 @@ from scoreline.linting import require_sound
 from scoreline.opening import Opened, error_facts, open_run
 from scoreline.owner import Owner
 from scoreline.partition import Partition
-from scoreline.preflight import Evidence, Tried, examine, first_rows, vetted
+from scoreline.preflight import Evidence, Tried, Vetted, evidence_for, first_rows, vetted
 from scoreline.preparing import prepare
 from scoreline.record import (
     CANCELLED,
@@ -106,7 +108,7 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
     """
     work = work_of(assembly, handle)
     stagings(assembly, work)
-    model, about, vetted_notes = vetted(assembly, work.model)
+    model = vetted(assembly, work.model)
     splits = assembly.source.splits(work.files, assembly.engine.workers)
     _require_columns(assembly, work)
     evidence = _preflight(assembly, work, model, splits)
@@ -117,10 +119,10 @@ def plan_splits(assembly: Assembly, handle: RunHandle) -> list[Split]:
         work.plan_path, {"splits": [split.to_dict() for split in splits], "accelerate": evidence.accelerate}
     )
     crashpoints.reach("plan.written")
-    notes = [*vetted_notes, *_notes(about, evidence)]
+    notes = [*model.notes, *_notes(model.about, evidence, _kept_for_study(assembly, work, evidence))]
     for note in notes:
         _log.warning("%s", note)
-    facts = {"evidence": evidence.to_dict(), "model": work.record.facts["model"] | about, "notes": notes}
+    facts = {"evidence": evidence.to_dict(), "model": work.record.facts["model"] | model.about, "notes": notes}
     assembly.ledger.record(handle, RUNNING, facts)
     assembly.notify("planned", handle, splits=len(splits), rows=work.rows)
     return splits
@@ -298,21 +300,38 @@ def _require_columns(assembly: Assembly, work: Work) -> None:
                 pass
 
 
-def _preflight(assembly: Assembly, work: Work, model: Model, splits: Sequence[Split]) -> Evidence:
+def _preflight(assembly: Assembly, work: Work, model: Vetted, splits: Sequence[Split]) -> Evidence:
     sample = first_rows(assembly.source, splits, assembly.job.input_columns)
     if sample is None:
         return Evidence(0, None)
     tried = assembly.once.get(("tried", work.model.digest, tuple(sample.schema.items())), Tried)
-    return tried.evidence(lambda: examine(assembly.job, model, sample, splits[0], work.constants))
+    return tried.evidence(lambda: evidence_for(assembly.job, model, sample, splits[0], work.constants))
 
 
-def _notes(about: dict[str, Any], evidence: Evidence) -> list[str]:
+def _notes(about: dict[str, Any], evidence: Evidence, rows: Path | None) -> list[str]:
     notes = list(about.get("warnings", ()))
     if evidence.parity is not None and not evidence.parity.agrees:
+        where = f"; rows to look at: {rows}" if rows else ""
         notes.append(
-            f"the accelerated form disagreed with the model ({evidence.parity.detail}); the model itself was used"
+            f"the accelerated form disagreed with the model ({evidence.parity.detail}); "
+            f"the model itself was used{where}"
         )
     return notes
+
+
+def _kept_for_study(assembly: Assembly, work: Work, evidence: Evidence) -> Path | None:
+    """Where the rows lie on which an accelerated form disagreed; None when there are none, or no room for them."""
+    if evidence.differing is None:
+        return None
+    path = assembly.home / "compiled" / work.model.digest / f"differing-{work.record.run_id}.parquet"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with durable.written(path, durable=False) as handle:
+            evidence.differing.write_parquet(handle)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        _log.warning("the rows on which the accelerated form disagreed cannot be kept: %s", error)
+        return None
+    return path
 
 
 def _healed(opened: Opened) -> list[str]:

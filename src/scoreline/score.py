@@ -13,7 +13,7 @@ from datetime import datetime
 
 import polars as pl
 
-from scoreline.abc import Model, Predictions
+from scoreline.abc import Model, Predictions, TakesParts
 from scoreline.contract import judge
 from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid
 from scoreline.expressions import nan_as_null
@@ -89,7 +89,7 @@ def score_rows(
     clock = _Laps(spent)
     raw, rejects = numbered(frame, first_row), Rejects()
     ready, counts = admitted(job, raw, constants.partition, rejects)
-    inputs, ready = model_inputs(ready, job.features, rejects)
+    inputs, ready = model_inputs(ready, job.features, rejects, parts_of(model))
     clock.lap("features")
     shaped, unseen = empty_output(job), {}
     if ready.height:
@@ -227,13 +227,40 @@ def derived(frame: pl.DataFrame, features: Sequence[Feature], rejects: Rejects) 
     return frame
 
 
+def in_parts(form: Model, job: Job) -> Model:
+    """The form for crossed whole numbers that are not joined to text first, where it has such a way to read them."""
+    read = {name for feature in job.features for name in feature.columns}
+    read |= {name for column in job.output for name in column.expr.meta.root_names()}
+    crossed = {
+        feature.name: dict(feature.options)["sep"]
+        for feature in job.features
+        if _is_pair(feature) and feature.name not in read  # else somebody wants the text
+    }
+    return form.in_parts(crossed) if crossed and isinstance(form, TakesParts) else form
+
+
+def parts_of(model: Model) -> frozenset[str]:
+    """Features that a model reads in parts."""
+    return model.parts if isinstance(model, TakesParts) else frozenset()
+
+
+def _is_pair(feature: Feature) -> bool:
+    return feature.kind == "cross" and len(feature.columns) == 2 and len(set(feature.columns)) == 2
+
+
 def model_inputs(
-    frame: pl.DataFrame, features: Sequence[Feature], rejects: Rejects
+    frame: pl.DataFrame, features: Sequence[Feature], rejects: Rejects, parts: frozenset[str] = frozenset()
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the model reads.
 
     A feature may have the name of a column that it is made from: the model then reads the feature, and output columns
     the column.
+
+    Args:
+        frame: (rows, input columns and derived values).
+        features: the declaration.
+        rejects: takes rows whose value would have to be guessed.
+        parts: crossed features that the model wants as their two numbers; where these are no Int64, they stay text.
 
     Returns:
         (rows, features in order), and ``frame`` with the features that have names of their own.
@@ -243,6 +270,11 @@ def model_inputs(
     """
     for feature in features:
         frame = _sure(frame, feature, rejects)
+        if feature.name in parts and all(frame.schema[name] == pl.Int64 for name in feature.columns):
+            first, second = feature.columns
+            pair = pl.struct(pl.col(first).alias("0"), pl.col(second).alias("1"))
+            frame = frame.with_columns(pair.alias(_FEATURE + feature.name))
+            continue
         values = _value(frame, feature)
         # Under a name of its own too, so that it stays in step with rows that a later feature rejects.
         frame = frame.with_columns(values.alias(_FEATURE + feature.name))

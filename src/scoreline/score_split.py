@@ -18,7 +18,7 @@ from scoreline.abc import Model, ModelFile, Sink, Source, Staging
 from scoreline.errors import ModelInvalid
 from scoreline.job import Job
 from scoreline.report import Counts, Receipt, SplitReport
-from scoreline.score import Constants, score_rows
+from scoreline.score import Constants, in_parts, score_rows
 from scoreline.splits import Split
 
 _BYTES_PER_VALUE = 24
@@ -101,13 +101,14 @@ class ScoreSplit:
         return Receipt(-1, str(path), rejected.height, path.stat().st_size, durable.sha256_of(path))
 
     def _load(self) -> Model:
-        model = self.model.load([feature.name for feature in self.job.features])
+        features = [feature.name for feature in self.job.features]
         if not self.accelerate:
-            return model
-        accelerated = model.accelerated()
+            return self.model.load(features)
+        kept = self.model.compiled(features)
+        accelerated = kept.form if kept is not None else self.model.load(features).accelerated()
         if accelerated is None:
             raise ModelInvalid("the accelerated form that was checked cannot be made here")
-        return accelerated
+        return in_parts(accelerated, self.job)
 
     def _receipt_path(self, split: Split) -> Path:
         return self.receipts / f"split-{split.index:06d}.json"

@@ -47,8 +47,7 @@ def vet(job: Job, model_file: ModelFile, model: Model, accept_version: bool = Fa
         ModelOutdated: it was made with other versions, and predicts something else or has nothing to show.
     """
     card = model_file.card()
-    if card is not None:
-        _require_features(job, card)
+    require_features(job, model_file)
     about = model.describe()
     # What the file itself says of its version is nearer to the truth than what was written beside it.
     changed = differing((card.made_with if card else {}) | about.get("made_with", {}))
@@ -82,8 +81,15 @@ def _judged(changed: Changes, *, sound: bool, inert: bool, accepted: bool) -> li
     )
 
 
-def _require_features(job: Job, card: Card) -> None:
-    """Refuses a model that learned from other features than the job computes (train/score skew)."""
+def require_features(job: Job, model_file: ModelFile) -> None:
+    """Refuses a model that learned from other features than the job computes (train/score skew).
+
+    Raises:
+        ModelInvalid: its card says so.
+    """
+    card = model_file.card()
+    if card is None:
+        return
     declared: list[dict[str, Any]] = json.loads(json.dumps([feature.declaration() for feature in job.features]))
     learned: list[dict[str, Any]] = json.loads(json.dumps(list(card.features)))
     if declared == learned:

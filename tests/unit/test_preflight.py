@@ -196,7 +196,7 @@ def test_a_dictionary_model_is_accelerated_on_real_rows():
     frame = pl.DataFrame({"a": [1, 3, 9], "b": [2, 4, 9], "d": [1.0, 2.5, 0.0]})
     evidence = examined(job(features=[cross("r", "a", "b"), number("d")]), model, frame)
     assert evidence.accelerate
-    assert evidence.to_dict()["parity"]["detail"] == "same matrix and same predictions"
+    assert evidence.to_dict()["parity"]["detail"] == "same predictions and refusals, but for the order of sums"
 
 
 def test_a_dictionary_model_whose_lookup_was_broken_is_not_accelerated():
@@ -209,7 +209,7 @@ def test_a_dictionary_model_whose_lookup_was_broken_is_not_accelerated():
 
         def accelerated(self):
             right = self.inner.accelerated()
-            return replace(right, lookup=replace(right.lookup, numbers={"d": 1}))
+            return replace(right, numbers={"d": right.numbers["d"] + 1e-9})
 
     model = Broken(adapt(pair(), ("r", "d"), {}))
     frame = pl.DataFrame({"a": [1, 3], "b": [2, 4], "d": [1.0, 2.5]})

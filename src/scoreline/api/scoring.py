@@ -39,6 +39,7 @@ def run(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    verify_model: bool = False,
     simulate: bool = False,
     simulated: Callable[[Simulated], None] | None = None,
     input: str | os.PathLike[str] | None = None,  # noqa: A002 - what everybody calls it
@@ -60,6 +61,7 @@ def run(
         engine: ``local``, ``threads`` or ``processes``.
         workers: splits at a time, by default the setting MAX_WORKERS, else one for each core.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        verify_model: compare the model's compiled form with the model itself again, although an earlier run has.
         simulate: make up the input first, where it is not there and the partition was never published.
         simulated: hears of the file that is made up.
         input: a file that is the partition's whole input, wherever it lies, instead of what the job's source has; it
@@ -84,7 +86,10 @@ def run(
     wish = Wish(force=force, stale=stale or partition is not None or given is not None)
     with watched(loaded, observers) as hearing:
         times = limits(loaded.settings, wait=wait)
-        assembly = assemble(loaded, Choices(engine, workers, force, ledger, hearing, times, accept_version, given))
+        assembly = assemble(
+            loaded,
+            Choices(engine, workers, force, ledger, hearing, times, accept_version, given, verify_model=verify_model),
+        )
         chosen = pick(assembly, partition, given)
         if simulate:
             supply(loaded, assembly, [chosen], simulated)
@@ -174,6 +179,7 @@ def backfill(
     engine: str = "local",
     workers: int | None = None,
     accept_version: bool = False,
+    verify_model: bool = False,
     simulate: bool = False,
     simulated: Callable[[Simulated], None] | None = None,
     ledger: Ledger | None = None,
@@ -195,6 +201,7 @@ def backfill(
         workers: splits at a time in all, by default the setting MAX_WORKERS, else one for each core; each partition
             has its share.
         accept_version: use a model that other library versions made without golden rows that vouch for it.
+        verify_model: compare the model's compiled form with the model itself again, although an earlier run has.
         simulate: make up the input first of all partitions that have none and were never published.
         simulated: hears of each file that is made up.
         ledger: instead of the SQLite ledger in the home.
@@ -217,7 +224,9 @@ def backfill(
     wish, everything = Wish(force=force, stale=stale), partitions is None
     with watched(loaded, observers) as hearing:
         times = limits(loaded.settings, wait=wait)
-        choices = Choices(engine, share, force, ledger, hearing, times, accept_version, at_once=at_once)
+        choices = Choices(
+            engine, share, force, ledger, hearing, times, accept_version, at_once=at_once, verify_model=verify_model
+        )
         assembly = assemble(loaded, choices)
         chosen = partitions_of(assembly, partitions)
         if simulate:

@@ -31,6 +31,7 @@ _FINE = {"published", "current", "stale", "expired"}
 @options.SET
 @click.option("--no-wait", is_flag=True, help="Do not wait for partitions that other processes work on.")
 @options.ACCEPT_VERSION
+@options.VERIFY
 @options.JSON
 def backfill(job: str, partitions: str | None, *, dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """Score and publish what is due of RANGE, in order; one bad partition does not stop the others.

@@ -35,6 +35,13 @@ ACCEPT_VERSION = click.option(
     help="Use a model that other library versions made, though no golden rows show that it scores the same.",
 )
 
+VERIFY = click.option(
+    "--verify",
+    "verify_model",
+    is_flag=True,
+    help="Compare the compiled form of the model with the model again, although an earlier run has.",
+)
+
 
 def invoked(options: Sequence[str]) -> tuple[dict[str, str], str | None]:
     """Settings and model of the options that a run has recorded, as they were typed."""

@@ -26,6 +26,7 @@ from scoreline.cli import options
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Splits at a time; by default one per core.")
 @options.MODEL
 @options.ACCEPT_VERSION
+@options.VERIFY
 @options.SET
 @options.SIMULATE
 @click.option("--no-wait", is_flag=True, help="Do not wait for another run of the partition: exit 75 at once.")

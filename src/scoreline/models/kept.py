@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scoreline.abc import Model
+from scoreline.abc import Compiled, Model
 from scoreline.card import Card, read_card
 from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
 from scoreline.models.changed import changed_meaning
+from scoreline.models.compiled.cache import FormCache
+from scoreline.models.compiled.form import is_form
 from scoreline.models.folder import read_folder
 from scoreline.models.pair import Pair, read_pair
 from scoreline.models.sklearn import adapt, name_of
@@ -43,6 +45,7 @@ class KeptModel:
         sha256: of the model file's bytes where it is not the digest; checked on the very bytes that are loaded.
         trusted: whether types that skops does not know may be loaded.
         batch: rows of one predict call of a model without an accelerated form; None leaves it to the adapter.
+        forms: folder of the model's compiled forms; None keeps none.
     """
 
     path: str
@@ -52,6 +55,7 @@ class KeptModel:
     sha256: str | None = None
     trusted: bool = False
     batch: int | None = None
+    forms: str | None = None
 
     def card(self) -> Card | None:
         """See `scoreline.abc.ModelFile.card`."""
@@ -60,6 +64,15 @@ class KeptModel:
     def load(self, features: Sequence[str]) -> Model:
         """See `scoreline.abc.ModelFile.load`."""
         return _load(self, tuple(features))
+
+    def compiled(self, features: Sequence[str]) -> Compiled | None:
+        """See `scoreline.abc.ModelFile.compiled`."""
+        return FormCache(Path(self.forms)).read(features) if self.forms else None
+
+    def keep(self, features: Sequence[str], compiled: Compiled) -> None:
+        """See `scoreline.abc.ModelFile.keep`; forms that need the original beside them are not kept."""
+        if self.forms and is_form(compiled.form):
+            FormCache(Path(self.forms)).write(features, compiled, compiled.form)
 
 
 @functools.lru_cache(maxsize=4)

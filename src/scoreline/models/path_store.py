@@ -105,7 +105,9 @@ class PathStore:
         if not whole:
             self._make_home()
             local.copy_in(version.path, file, version.digest)
-        return KeptModel(str(file), version.digest, str(self.base), trusted=trusted, batch=self.batch)
+        return KeptModel(
+            str(file), version.digest, str(self.base), trusted=trusted, batch=self.batch, forms=self._forms(version)
+        )
 
     def _fetch_folder(self, version: ModelVersion) -> ModelFile:
         kept = self._place(version.digest)
@@ -124,7 +126,9 @@ class PathStore:
         file = kept / found.model
         trusted = self._may_run_code(version, file)
         sha256 = durable.sha256_of(file)
-        return KeptModel(str(file), version.digest, str(self.base), str(kept), sha256, trusted, self.batch)
+        return KeptModel(
+            str(file), version.digest, str(self.base), str(kept), sha256, trusted, self.batch, self._forms(version)
+        )
 
     def _may_run_code(self, version: ModelVersion, file: Path) -> bool:
         """Whether somebody has trusted the model; a skops file of known types needs nobody's trust."""
@@ -162,6 +166,9 @@ class PathStore:
             durable.remove_tree(made)
             durable.remove_tree(made.with_name(f"{made.name}.damaged"))
         return kept
+
+    def _forms(self, version: ModelVersion) -> str:
+        return str(self.home / "compiled" / version.digest)
 
     def _place(self, digest: str) -> Path:
         return self.home / "models" / digest

@@ -13,6 +13,9 @@ import polars as pl
 
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.models.compiled.dict_linear import additive_form
+from scoreline.models.compiled.form import is_form
+from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
 from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
 from scoreline.models.structure import is_sound
@@ -109,11 +112,14 @@ class DictModel:
             raise ModelFailed(f"the model's DictVectorizer refused the features: {error}") from error
 
     def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`."""
-        return DictLookup(self._lookup, functools.partial(_call, self.estimator), self.facts)
+        """See `scoreline.abc.Model.accelerated`: the sum of look-ups where it is exact, else that of the matrix."""
+        return self._additive or DictLookup(self._lookup, functools.partial(_call, self.estimator), self.facts)
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
+        if is_form(candidate):
+            rows = features.select(self.inputs)
+            return compare(self, candidate, rows, with_edges(rows)[rows.height :])
         assert isinstance(candidate, DictLookup)
         tried = with_edges(features.select(self.inputs))
         difference = self._matrices_differ(tried, candidate.lookup)
@@ -148,6 +154,10 @@ class DictModel:
             **({"structure": "checked"} if is_sound(self.vectorizer, self.estimator) else {}),
             **self.facts,
         }
+
+    @functools.cached_property
+    def _additive(self) -> Model | None:
+        return additive_form(self.vectorizer, self.estimator, self._lookup, "value")
 
     @functools.cached_property
     def _lookup(self) -> VocabularyLookup:

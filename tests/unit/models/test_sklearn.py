@@ -30,6 +30,16 @@ ROWS = pl.DataFrame({"r": ["1_2", "9_9", "5_6", None], "d": [1.5, 2.0, 0.0, -1.0
 NUMBERS = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
 
 
+class Own(LinearRegression):
+    """A linear model of somebody's own, which may predict in any way: only its matrix is made by look-up."""
+
+
+def own_model(*records, **options):
+    vectorizer, estimator = pair(*records, **options)
+    estimator.__class__ = Own
+    return adapt((vectorizer, estimator), ("r", "d"), {})
+
+
 def by_hand(vectorizer, estimator, frame):
     return estimator.predict(vectorizer.transform(frame.to_dicts())).tolist()
 
@@ -69,7 +79,7 @@ class HalfOf:
 
 @pytest.mark.parametrize("sparse", [True, False])
 def test_the_accelerated_form_agrees_and_says_so(sparse):
-    model = adapt(pair(sparse=sparse), ("r", "d"), {})
+    model = own_model(sparse=sparse)
     parity = model.parity(model.accelerated(), ROWS)
     assert isinstance(model.accelerated(), DictLookup)
     assert (parity.agrees, parity.max_difference) == (True, 0.0)
@@ -78,7 +88,7 @@ def test_the_accelerated_form_agrees_and_says_so(sparse):
 
 
 def test_another_model_s_accelerated_form_does_not_agree():
-    model, other = (adapt(pair(target=target), ("r", "d"), {}) for target in (TARGET, TARGET[::-1]))
+    model, other = (own_model(target=target) for target in (TARGET, TARGET[::-1]))
     parity = model.parity(other.accelerated(), ROWS)
     assert not parity.agrees
     assert parity.max_difference > 1
@@ -86,7 +96,7 @@ def test_another_model_s_accelerated_form_does_not_agree():
 
 
 def test_a_lookup_with_a_shifted_column_does_not_agree():
-    model = adapt(pair(), ("r", "d"), {})
+    model = own_model()
     right = model.accelerated()
     values, columns = right.lookup.texts["r"]
     wrong = replace(right, lookup=replace(right.lookup, texts={"r": (values, (columns + 1) % 4)}))
@@ -95,7 +105,7 @@ def test_a_lookup_with_a_shifted_column_does_not_agree():
 
 
 def test_a_lookup_that_is_wrong_on_rare_values_only_does_not_agree():
-    model = adapt(pair([{"r": "1_2", "d": 1.0}, {"r": "", "d": 2.0}]), ("r", "d"), {})
+    model = own_model([{"r": "1_2", "d": 1.0}, {"r": "", "d": 2.0}])
     right = model.accelerated()
     without_empty = {"r": (pl.Series(["1_2"]), right.lookup.texts["r"][1][:1])}
     wrong = replace(right, lookup=replace(right.lookup, texts=without_empty))
@@ -104,8 +114,8 @@ def test_a_lookup_that_is_wrong_on_rare_values_only_does_not_agree():
 
 @pytest.mark.parametrize("dtype", [int, np.int32, float])
 def test_a_vectorizer_that_refuses_missing_numbers_is_used_as_it_is(dtype):
-    vectorizer, estimator = pair(dtype=dtype)
-    model = adapt((vectorizer, estimator), ("r", "d"), {})
+    model = own_model(dtype=dtype)
+    vectorizer, estimator = model.vectorizer, model.estimator
     parity = model.parity(model.accelerated(), ROWS)
     assert not parity.agrees
     assert "the original refuses" in parity.detail
@@ -124,7 +134,7 @@ def test_a_model_trained_with_missing_categories_is_accelerated():
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), None])
 def test_a_number_that_a_linear_model_cannot_take_fails_by_name(number):
-    model = adapt(pair(), ("r", "d"), {})
+    model = own_model()
     for form in (model, model.accelerated()):
         with pytest.raises(ModelFailed, match="ValueError") as caught:
             form.predict(pl.DataFrame({"r": ["1_2", "1_2"], "d": [1.0, number]}))
@@ -361,8 +371,10 @@ def test_a_dictvectorizer_with_a_linear_model_predicts_the_same_bits_in_any_batc
 
 
 def test_an_accelerated_form_keeps_to_its_own_size():
-    model = adapt(pair(), ("r", "d"), {}, 1)
-    assert model.accelerated().lookup.rows_at_once == adapt(pair(), ("r", "d"), {}).accelerated().lookup.rows_at_once
+    vectorizer, estimator = pair()
+    estimator.__class__ = Own
+    model = adapt((vectorizer, estimator), ("r", "d"), {}, 1)
+    assert model.accelerated().lookup.rows_at_once == own_model().accelerated().lookup.rows_at_once
 
 
 def test_a_model_that_raises_on_a_text_is_told_with_the_types_that_it_was_given():

@@ -1,0 +1,1 @@
+"""Compiled forms of models: arrays and small JSON, that compute what the original would."""

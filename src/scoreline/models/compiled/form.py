@@ -1,0 +1,72 @@
+"""Form: what a model becomes on load, made of arrays and small JSON, and kept as one file that runs no code.
+
+A form is the fastest exact form that is known of a model. The first run makes it, compares it with the original on real
+rows and made-up edges, and keeps it; later runs read it and import none of the original's libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+import polars as pl
+
+from scoreline.abc import Model
+
+_KINDS = {"additive": "scoreline.models.compiled.additive:Additive"}
+_HEADER = "header.json"
+_DIGEST = 32
+
+
+class Form(Model, Protocol):
+    """A compiled model. Guarantees: the same row gives the same bits, whatever rows it comes with."""
+
+    kind: str
+
+    def doubt(self, features: pl.DataFrame) -> pl.Series:
+        """(rows,) how far predictions may be from the original's; for labels, whether they may differ."""
+        ...
+
+    def header(self) -> dict[str, Any]:
+        """JSON form of all but the arrays."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by name."""
+        ...
+
+
+def is_form(model: Model) -> TypeGuard[Form]:
+    """Whether an accelerated model is a form of its own, which needs nothing of the original."""
+    return getattr(model, "kind", None) in _KINDS
+
+
+def packed(form: Form, about: Mapping[str, Any]) -> bytes:
+    """A form as the bytes of a file, with what else is to be kept of it (JSON)."""
+    told = json.dumps({"kind": form.kind, "form": form.header(), "about": about}).encode()
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {_HEADER: np.frombuffer(told, dtype=np.uint8), **form.arrays()}
+    np.savez(content, **arrays)
+    return hashlib.sha256(content.getvalue()).digest() + content.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[Form, dict[str, Any]]:
+    """The form in a file's bytes, and what was kept with it.
+
+    Raises:
+        ValueError: the bytes are not those that were written.
+    """
+    digest, payload = content[:_DIGEST], content[_DIGEST:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError("the bytes were changed")
+    with np.load(io.BytesIO(payload), allow_pickle=False) as found:
+        arrays = {name: found[name] for name in found.files}
+    told = json.loads(arrays.pop(_HEADER).tobytes())
+    module, _, name = _KINDS[told["kind"]].partition(":")
+    form: Form = getattr(import_module(module), name).of(told["form"], arrays)
+    return form, told["about"]
