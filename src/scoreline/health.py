@@ -23,9 +23,13 @@ from scoreline import resources
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 EXTRAS = {
+    "lightgbm": ("lightgbm",),
     "metrics": ("prometheus-client",),
     "mlflow": ("mlflow", "pyyaml"),
+    "onnx": ("onnxruntime",),
     "sklearn": ("cloudpickle", "pandas", "pyyaml", "scikit-learn", "skops"),
+    "trees": ("numba",),
+    "xgboost": ("xgboost-cpu",),
 }
 """Extra -> its packages."""
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from tests.acceptance.processes import PATIENCE
 from tests.acceptance.shell import pasted
 
 EXAMPLE = Path(__file__).parents[2] / "examples/nyc_green"
@@ -23,6 +22,8 @@ LINE = re.compile(
 )
 IDS = ["PULocationID", "DOLocationID"]
 TIMES = ["lpep_pickup_datetime", "lpep_dropoff_datetime"]
+_PATIENCE = 280
+pytestmark = pytest.mark.timeout(300)  # it trains on two real months, beside whatever else runs
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def demo(folder, *argv, **environment):
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=_PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

@@ -174,7 +174,7 @@ def test_pandas_polars_and_duckdb_read_the_same_csv(output, tmp_path):
     path.write_bytes(content)
     wanted = frame.select("row", "value", "text", "flag")
     by_pandas = pl.from_pandas(pd.read_csv(path))
-    by_duckdb = duckdb.sql(f"SELECT * FROM read_csv('{path}', header=true)").pl()  # noqa: S608 - own path
+    by_duckdb = duckdb.connect().sql(f"SELECT * FROM read_csv('{path}', header=true)").pl()  # noqa: S608 - own path
     for found in (by_pandas, by_duckdb, pl.read_csv(path)):
         assert found.height == frame.height
         assert found["row"].cast(pl.Int64).equals(wanted["row"], null_equal=True)
@@ -190,7 +190,7 @@ def test_pandas_polars_and_duckdb_read_the_same_json_lines(output, tmp_path):
     path = tmp_path / ("one.jsonl.gz" if output.compressed else "one.jsonl")
     path.write_bytes(content)
     by_pandas = pl.from_pandas(pd.read_json(path, lines=True, dtype=False, precise_float=True))
-    by_duckdb = duckdb.sql(f"SELECT * FROM read_json('{path}', format='newline_delimited')").pl()  # noqa: S608
+    by_duckdb = duckdb.connect().sql(f"SELECT * FROM read_json('{path}', format='newline_delimited')").pl()  # noqa: S608
     for found in (by_pandas, by_duckdb, pl.read_ndjson(gzip.decompress(content) if output.compressed else content)):
         assert found["row"].cast(pl.Int64).equals(frame["row"], null_equal=True)
         assert found["text"].equals(frame["text"], null_equal=True)
