@@ -309,7 +309,8 @@ class Predictions:
     """What a model says of some rows.
 
     Attributes:
-        values: (rows,) one prediction per row, in order.
+        values: (rows,) one prediction per row, in order; a Struct where there are several numbers, with a field for
+            each class, named as text, or for each output, named by its position.
         unseen: feature -> rows with a category that the model has never seen.
     """
 
@@ -401,19 +402,23 @@ class ModelFile(Protocol):
         """What training recorded beside the model, None for a bare file."""
         ...
 
-    def load(self, features: Sequence[str]) -> Model:
+    def load(self, features: Sequence[str], predict: str = "value") -> Model:
         """The model, checked against the job's feature names; kept in memory per process.
+
+        Args:
+            features: names of the job's features, in order.
+            predict: what is asked of it, one of `scoreline.job.PREDICTS`.
 
         Raises:
             ModelInvalid: it cannot score these features.
         """
         ...
 
-    def compiled(self, features: Sequence[str]) -> Compiled | None:
+    def compiled(self, features: Sequence[str], predict: str = "value") -> Compiled | None:
         """What `keep` has kept, if it was made of this very model by the versions that run now."""
         ...
 
-    def keep(self, features: Sequence[str], compiled: Compiled) -> None:
+    def keep(self, features: Sequence[str], compiled: Compiled, predict: str = "value") -> None:
         """Keeps a form for later runs, as far as it can be kept; a run never fails for that."""
         ...
 

@@ -196,8 +196,12 @@ def model_store(loaded: Loaded) -> Any:
     trust = Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
     named = ["--job", str(loaded.file)] if loaded.file else []
     command = shlex.join(["scoreline", "models", "trust", *named])
-    train = loaded.command("train", "RANGE")
-    return store_in(loaded.folder, loaded.home, trust, command, loaded.settings["BATCH_SIZE"], train)
+    batch, train = loaded.settings["BATCH_SIZE"], loaded.command("train", "RANGE")
+    found = store_in(loaded.folder, loaded.home, trust, command, batch, train)
+    if loaded.job.function is None:
+        return found
+    own = find(MODEL_STORES, "function")(loaded.job.function, loaded.home, loaded.neighbours, batch)
+    return replace(found, makers={**found.makers, "function": lambda: own}, keeping=frozenset({"function"}))
 
 
 def store_in(

@@ -25,6 +25,9 @@ PREDICTED = "scoreline.prediction"
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "xgboost", "lightgbm", "onnxruntime")
 """Packages whose version may change what a model predicts."""
 
+_ALSO = {"onnxruntime": "onnxruntime-gpu", "xgboost": "xgboost-cpu"}
+"""Package -> another one that has the same modules and versions."""
+
 _LIBRARIES = {"xgboost", "lightgbm", "onnxruntime"}
 """Of these, what no model of a process uses is not even imported."""
 
@@ -39,6 +42,7 @@ _FORMS: dict[str, type] = {
     "trained_on": dict,
     "params": dict,
     "metrics": dict,
+    "predict": str,
 }
 
 
@@ -54,6 +58,7 @@ class Card:
         trained_on: partitions, files, row count and content digest (`scoreline.rowsum`) of the training rows.
         params: parameters of the estimator, as text.
         metrics: such as ``rmse`` and ``bias``, by name.
+        predict: what the golden rows hold, one of `scoreline.job.PREDICTS`.
         golden: path of the golden rows, None when there are none; filled in where the card is read.
     """
 
@@ -65,10 +70,13 @@ class Card:
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     golden: str | None = None
+    predict: str = "value"
 
     def write(self, folder: Path) -> None:
         """Writes ``scoreline.json`` into a model's folder."""
         form = {"version": 1} | {name: value for name, value in asdict(self).items() if name != "golden"}
+        if self.predict == "value":  # as before there was a choice
+            del form["predict"]
         (folder / CARD).write_text(json.dumps(form, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -104,12 +112,13 @@ def _require_form(form: dict[str, Any]) -> None:
 
 def running_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Package -> installed version, for those that are installed."""
-    found = {}
+    found: dict[str, str] = {}
     for name in names:
-        try:
-            found[name] = version_of(name)
-        except PackageNotFoundError:
-            continue
+        for package in (name, _ALSO.get(name, name)):
+            try:
+                found.setdefault(name, version_of(package))
+            except PackageNotFoundError:
+                continue
     return found
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from scoreline.errors import LossyCast
 
+_FIELDS = "several numbers are predicted for a row: give each its own column, prediction(name, field='...')"
 _WIDER = {pl.UInt64, pl.Int128, pl.UInt128}
 
 
@@ -39,7 +40,9 @@ def converted(values: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Seri
     if not is_convertible(source, dtype):
         raise LossyCast(
             f"column {values.name!r} is {source} and cannot become {dtype} without a conversion",
-            hint=f"declare it as {source}, or convert it with computed({values.name!r}, ...)"
+            hint=_FIELDS
+            if isinstance(source, pl.Struct)
+            else f"declare it as {source}, or convert it with computed({values.name!r}, ...)"
             + (f"; CSV and JSON lines need a Field(..., pl.{dtype!r}) of the contract" if source == pl.String else ""),
         )
     unfit = misfits(values, dtype)

@@ -35,6 +35,7 @@ ROOMS = {"machine": "scoreline.engines.room:Room"}
 LEDGERS = {"sqlite": "scoreline.ledgers.sqlite:SqliteLedger", "memory": "scoreline.ledgers.memory:MemoryLedger"}
 MODEL_STORES = {
     "any": "scoreline.models.routing:RoutingStore",
+    "function": "scoreline.models.function:FunctionStore",
     "mlflow": "scoreline.models.mlflow_store:MlflowStore",
     "path": "scoreline.models.path_store:PathStore",
 }

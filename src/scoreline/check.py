@@ -78,7 +78,7 @@ def _declaration(assembly: Assembly) -> str:
 def _model(assembly: Assembly, loaded: list[Model]) -> str:
     version = assembly.models.resolve(str(assembly.job.model))
     model_file = assembly.models.fetch(version)
-    model = model_file.load([feature.name for feature in assembly.job.features])
+    model = model_file.load([feature.name for feature in assembly.job.features], assembly.job.predict)
     notes = vet(assembly.job, model_file, model, assembly.accept_version)
     loaded.append(model)
     about = model.describe()

@@ -24,6 +24,7 @@ from scoreline.errors import LedgerFailed, ModelUntrusted, ScorelineError
 from scoreline.health import OK, PROBLEM, WARNING, Finding
 from scoreline.linting import lint
 from scoreline.models.folder import read_folder
+from scoreline.models.kinds import LIBRARIES, extra_of, kind_of, read_native
 from scoreline.models.pair import read_pair
 from scoreline.models.trust import folders_of, writable_by_others
 
@@ -181,13 +182,24 @@ def _output(folder: Path) -> Iterator[Finding]:
 
 def _model(loaded: Loaded, name: str) -> Iterator[Finding]:
     uri = str(loaded.job.model)
-    for extra in ["sklearn"] + ["mlflow"] * uri.startswith(("runs:", "models:")):
-        if missing := health.missing_from(extra):
-            said = f"the job's model needs {', '.join(missing)}, not installed"
-            yield Finding("extras", PROBLEM, said, f"pip install 'scoreline[{extra}]'")
+    if uri.startswith(("runs:", "models:")):
+        yield from _extra("mlflow")
     store = model_store(loaded)
-    version: ModelVersion = store.resolve(uri)
-    yield Finding("model", OK, f"{version.path}, digest {version.digest[:12]}, {version.size:,} bytes")
+    if loaded.job.function is not None and uri.startswith("function:/"):
+        own: ModelVersion = store.resolve(uri)
+        yield Finding(
+            "model", OK, f"the function {loaded.job.function.__name__} of {own.path}, digest {own.digest[:12]}"
+        )
+        return
+    try:
+        version: ModelVersion = store.resolve(uri)
+    except ScorelineError:
+        yield from _extra(extra_of(Path(uri)))
+        raise
+    file = version.path / read_folder(version.path).model if version.path.is_dir() else version.path
+    yield from _extra(extra_of(file))
+    called = {"sklearn": "scikit-learn"}.get(kind_of(file), kind_of(file))
+    yield Finding("model", OK, f"{version.path}, {called}, digest {version.digest[:12]}, {version.size:,} bytes")
     try:
         reason = store.paths.may_be_loaded(version)
     except ModelUntrusted as error:
@@ -195,7 +207,26 @@ def _model(loaded: Loaded, name: str) -> Iterator[Finding]:
         yield Finding("model", PROBLEM, error.message, command)
         return
     yield Finding("model", OK, reason)
+    if kind_of(file) in LIBRARIES:
+        yield _native(file)
+        return
     yield from _versions(version, shlex.join(["scoreline", "check", name]))
+
+
+def _native(file: Path) -> Finding:
+    """What a model in its library's own format is; reading it runs no code of it."""
+    about = read_native(file.read_bytes(), str(file)).about()
+    told = [f"{about['features']} features"] if about.get("features") else []
+    told += [f"reads {', '.join(about['inputs'])}"] if about["inputs"] else []
+    told += [f"classes {', '.join(about['classes'])}"] if about.get("classes") else []
+    made = [f"made with {name} {one}" for name, one in about.get("made_with", {}).items()]
+    return Finding("model", OK, "; ".join([about["kind"], *told, f"predicts {about['predicts']}", *made]))
+
+
+def _extra(name: str) -> Iterator[Finding]:
+    if missing := health.missing_from(name):
+        said = f"the job's model needs {', '.join(missing)}, not installed"
+        yield Finding("extras", PROBLEM, said, f"pip install 'scoreline[{name}]'")
 
 
 def _versions(version: ModelVersion, check: str) -> Iterator[Finding]:

@@ -298,7 +298,7 @@ def _again(case: Case, split: Split, batch: Batch) -> Recheck:
 def _model(case: Case) -> Model:
     model = case.record.facts["model"]
     version = ModelVersion(model["uri"], model["digest"], model["version"], Path(model["path"]), model["size"])
-    loaded = case.assembly.models.fetch(version).load([feature.name for feature in case.job.features])
+    loaded = case.assembly.models.fetch(version).load([feature.name for feature in case.job.features], case.job.predict)
     if (case.record.facts.get("evidence") or {}).get("accelerated"):
         return loaded.accelerated() or loaded
     return loaded

@@ -33,6 +33,8 @@ EXTRAS = {
 }
 """Extra -> its packages."""
 
+_ALSO = {"onnxruntime": "onnxruntime-gpu", "xgboost-cpu": "xgboost"}
+"""Package -> another one that has the same modules."""
 _LEAST_PYTHON = (3, 11)
 _LOW_DISK, _NO_DISK = 1 << 30, 100 << 20
 _LOW_MEMORY, _NO_MEMORY = 1 << 30, 256 << 20
@@ -103,7 +105,7 @@ def _ordered(text: str) -> tuple[int, ...]:
 
 def missing_from(extra: str) -> list[str]:
     """Packages of an extra that are not installed."""
-    return [package for package in EXTRAS[extra] if installed(package) is None]
+    return [one for one in EXTRAS[extra] if installed(one) is None and installed(_ALSO.get(one, one)) is None]
 
 
 def _extras() -> Finding:

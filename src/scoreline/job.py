@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from scoreline.contract import Field, Part, Rule, columns_of
@@ -24,6 +25,8 @@ from scoreline.retention import Retention
 
 _FOR_EVER = Retention(outputs_days=None)
 DRIVER_FIELDS = ("job", "model_version", "model_digest")
+PREDICTS = ("value", "probability", "probabilities")
+"""What a job may ask of a model."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +38,10 @@ class Job:
         partition: what one run scores: ``"month"``, ``"day"``, ``"2h"`` ... or ``"named"``.
         source: the input `Files`.
         model: path of the model, relative to the job file's folder, or ``runs:/<run id>/model`` or
-            ``models:/name@alias`` in MLflow.
+            ``models:/name@alias`` in MLflow; or a function of the job's file, ``predict(frame)`` -> one value for each
+            row, each of its own row alone.
+        predict: what is asked of the model: ``"value"``, what its ``predict`` gives; ``"probability"``, of the second
+            class of a classifier of two; ``"probabilities"``, of every class.
         features: what the model reads, by name, computed after the filters.
         output: the published columns, in order.
         sinks: where predictions go: `Files`, or a list of them that each get all predictions.
@@ -67,10 +73,11 @@ class Job:
     name: str
     partition: str
     source: Files
-    model: str | Path
+    model: str | Path | Callable[[Any], Any]
     features: Sequence[Feature]
     output: Sequence[Column]
     sinks: Files | Sequence[Files]
+    predict: str = "value"
     contract: Sequence[Part] = ()
     gates: Gates = field(default_factory=Gates)
     derive: Sequence[Feature] = ()
@@ -86,10 +93,15 @@ class Job:
     simulate: Callable[[Partition, int, int | None], Any] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     retention: Retention = _FOR_EVER
+    function: Callable[[Any], Any] | None = field(default=None, repr=False)
+    """The function that ``model`` was given as; ``model`` is then its URI."""
     identity: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Identity parameters, filled in where the job function is called."""
 
     def __post_init__(self) -> None:
+        if callable(self.model):
+            object.__setattr__(self, "function", _named(self.model))
+            object.__setattr__(self, "model", f"function:/{self.model.__name__}")
         if isinstance(self.sinks, Files):
             object.__setattr__(self, "sinks", (self.sinks,))
         for name in ("name", "partition", "data_tz"):
@@ -106,10 +118,12 @@ class Job:
                         hint=_MAKERS.get(name),
                     )
         _require_kinds(self)
+        _require_asked(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers neither train nor simulate, and these functions may come from where no worker can import them.
-        return {**self.__dict__, "fit": None, "simulate": None}
+        # Workers neither train nor simulate, and a function that is the model comes by itself; these functions may come
+        # from where no worker can import them.
+        return {**self.__dict__, "fit": None, "simulate": None, "function": None}
 
     @property
     def key(self) -> str:
@@ -180,7 +194,28 @@ class Job:
         }
         written = [files.form() for files in self.sink_files if files.is_text]
         declared |= {"written": written} if written else {}
+        # What was declared before there was a choice keeps its digest.
+        declared |= {"predict": self.predict} if self.predict != PREDICTS[0] else {}
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
+
+
+def _require_asked(job: Job) -> None:
+    if job.predict not in PREDICTS:
+        raise JobError(
+            f"predict is {job.predict!r}, which is none of {', '.join(map(repr, PREDICTS))}",
+            hint='write predict="probability" for the second of two classes, "probabilities" for every class',
+        )
+
+
+def _named(function: Any) -> Any:
+    """A model's function, which a worker has to find by its name."""
+    if not isinstance(function, FunctionType) or function.__qualname__ != function.__name__ or "<" in function.__name__:
+        called = getattr(function, "__qualname__", type(function).__name__)
+        raise JobError(
+            f"model is {called}, which no other process can find by its name",
+            hint="let model be a path, a URI, or a function that stands in a file by itself: def predict(frame): ...",
+        )
+    return function
 
 
 def _require_kinds(job: Job) -> None:

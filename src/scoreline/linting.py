@@ -13,7 +13,7 @@ from scoreline.contract import Field, Rule
 from scoreline.errors import JobError, UsageError
 from scoreline.files import Files
 from scoreline.job import DRIVER_FIELDS, Job
-from scoreline.output import MODEL_VERSION, PREDICTION, PREFIX, RUN_ID
+from scoreline.output import MODEL_VERSION, PREDICTION, PREFIX, RUN_ID, field_of
 from scoreline.partition import SLUG, Grid, Partition
 from scoreline.template import TIME_FIELDS, Template
 from scoreline.writable import unusable
@@ -87,6 +87,22 @@ def _check_parts_present(job: Job) -> Iterator[str]:
         yield "sinks is empty; name where predictions go, such as Files('{yyyy}-{mm}.parquet', under='predictions')"
     if not any(PREDICTION in column.expr.meta.root_names() for column in job.output):
         yield "output has no prediction; add prediction('predicted_...')"
+
+
+def _check_predict(job: Job) -> Iterator[str]:
+    if job.function is not None and job.fit is not None:
+        yield "the model is a function, so there is nothing that fit could make; leave one of them out"
+    if job.function is not None and job.predict != "value":
+        yield "the model is a function, which gives what it gives; leave predict= out"
+    for column in job.output:
+        whole, parts = column.expr.meta.eq(pl.col(PREDICTION)), field_of(column.expr)
+        if job.predict == "probabilities" and whole:
+            yield (
+                f"output has all probabilities in {column.name!r}, and a column holds one value; give each class its "
+                f"own, such as prediction({column.name + '_setosa'!r}, field='setosa')"
+            )
+        if job.predict == "probability" and parts is not None:
+            yield f"output has the field {parts!r} of the prediction; there are fields with predict='probabilities'"
 
 
 def _check_paths(job: Job) -> Iterator[str]:
@@ -217,6 +233,7 @@ _CHECKS = (
     _check_contract,
     _check_columns_read,
     _check_parts_present,
+    _check_predict,
     _check_paths,
     _check_processed,
     _check_slots,

@@ -50,7 +50,10 @@ class Column:
         except TypeError as error:
             raise JobError(f"output column {self.name!r} has the unfinished type {self.dtype}: {error}") from error
         if dtype.is_nested() or dtype in {pl.Object, pl.Unknown}:
-            raise JobError(f"output column {self.name!r} cannot have the type {dtype}", hint="use a flat type")
+            raise JobError(
+                f"output column {self.name!r} cannot have the type {dtype}",
+                hint="use a flat type; a field of a prediction has a column of its own: prediction(name, field='...')",
+            )
         object.__setattr__(self, "dtype", dtype)
 
     def declaration(self) -> dict[str, Any]:
@@ -83,14 +86,25 @@ def computed(name: str, expr: pl.Expr, dtype: DType = pl.Float64) -> Column:
     return Column(name, dtype, expr)  # type: ignore[arg-type]
 
 
-def prediction(name: str = "prediction", dtype: DType = pl.Float64) -> Column:
+def prediction(name: str = "prediction", dtype: DType = pl.Float64, *, field: str | None = None) -> Column:
     """What the model predicts.
 
     Args:
         name: the published name.
         dtype: its Polars type; a row whose value is not exactly one of it is rejected.
+        field: one number of a prediction of several: a class as text, where the job asks for ``"probabilities"``, or
+            the position of an output, such as ``"0"``.
     """
-    return Column(name, dtype, pl.col(PREDICTION))  # type: ignore[arg-type]
+    whole = pl.col(PREDICTION)
+    return Column(name, dtype, whole if field is None else whole.struct.field(field))  # type: ignore[arg-type]
+
+
+def field_of(expr: pl.Expr) -> str | None:
+    """The field of the prediction that an expression is, None when it is something else."""
+    if expr.meta.root_names() != [PREDICTION] or expr.meta.eq(pl.col(PREDICTION)):
+        return None
+    name = expr.meta.output_name(raise_if_undetermined=False)
+    return name if name is not None and expr.meta.eq(pl.col(PREDICTION).struct.field(name)) else None
 
 
 def row_id(name: str = "row_id") -> Column:

@@ -109,6 +109,7 @@ class Vetted:
         about: what the model says of itself.
         notes: on it, for people.
         compiled: what an earlier run has made and shown of it; then the model itself has not been loaded.
+        predict: what the job asks of it.
     """
 
     file: ModelFile
@@ -116,10 +117,11 @@ class Vetted:
     about: dict[str, Any]
     notes: Sequence[str]
     compiled: Compiled | None = None
+    predict: str = "value"
 
     def original(self) -> Model:
         """The model itself; loading it may take seconds."""
-        return self.file.load(self.features)
+        return self.file.load(self.features, self.predict)
 
     def keep(self, evidence: Evidence) -> None:
         """Keeps the accelerated form and the evidence for it, so that later runs need not load the model."""
@@ -130,7 +132,8 @@ class Vetted:
         before = shown.get(evidence.types)
         rows = evidence.parity.rows + (before.rows if before else 0)
         shown[evidence.types] = replace(evidence.parity, rows=rows)
-        self.file.keep(self.features, Compiled(form, self.about, tuple(self.notes), shown))
+        made = Compiled(form, self.about, tuple(self.notes), shown)
+        self.file.keep(self.features, made, self.predict)
 
 
 def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
@@ -143,15 +146,17 @@ def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
         ScorelineError: it may not; see `scoreline.vetting.vet`.
     """
     file, features = assembly.models.fetch(version), tuple(feature.name for feature in assembly.job.features)
+    predict = assembly.job.predict
     # What was accepted by an option is accepted for that run alone.
     afresh = assembly.verify_model or assembly.accept_version
-    compiled = None if afresh else file.compiled(features)
+    compiled = None if afresh else file.compiled(features, predict)
     if compiled is not None:
         require_features(assembly.job, file)
-        return Vetted(file, features, compiled.about, compiled.notes, compiled)
-    model = file.load(features)
+        return Vetted(file, features, compiled.about, compiled.notes, compiled, predict)
+    model = file.load(features, predict)
     notes = assembly.once.get(("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version))
-    return Vetted(file, features, assembly.once.get(("about", version.digest), model.describe), notes)
+    about = assembly.once.get(("about", version.digest), model.describe)
+    return Vetted(file, features, about, notes, predict=predict)
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:

@@ -22,7 +22,7 @@ def preview(assembly: Assembly, partition: Partition, limit: int) -> tuple[pl.Da
     require_sound(assembly.job)
     found = survey(assembly, partition)
     model_file = assembly.models.fetch(found.model)
-    model = model_file.load([feature.name for feature in assembly.job.features])
+    model = model_file.load([feature.name for feature in assembly.job.features], assembly.job.predict)
     vet(assembly.job, model_file, model, assembly.accept_version)
     constants = Constants(partition, "preview", found.model.version, assembly.now())
     frames, rejected, counts = [empty_output(assembly.job)], [pl.DataFrame()], Counts()

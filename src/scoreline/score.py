@@ -169,11 +169,19 @@ def predict_rows(
     values = predictions.values
     if values.len() != frame.height:
         raise ModelInvalid(f"the model made {values.len()} predictions for {frame.height} rows")
-    nothing = ~values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_null()
+    nothing = undecided(values)
     if not nothing.any():
         return inputs, frame, predictions
     left = rejects.take(frame, {"prediction:not finite": nothing})
     return inputs.filter(~nothing), left, Predictions(values.filter(~nothing), predictions.unseen)
+
+
+def undecided(values: pl.Series) -> pl.Series:
+    """(rows,) whether a prediction, or one of its numbers, is missing, infinite or not a number."""
+    if isinstance(values.dtype, pl.Struct):
+        parts = [undecided(values.struct.field(part.name)) for part in values.dtype.fields]
+        return pl.select(pl.any_horizontal(values.is_null(), *parts)).to_series()
+    return ~values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_null()
 
 
 def _predicted(

@@ -52,7 +52,7 @@ class ScoreSplit:
     @property
     def releases_interpreter(self) -> bool:
         """True when nearly all work runs outside Python's interpreter lock, so that threads are enough."""
-        return self.accelerate
+        return self.accelerate or getattr(self.model, "releases_interpreter", False)
 
     @property
     def bytes_per_row(self) -> int:
@@ -101,11 +101,11 @@ class ScoreSplit:
         return Receipt(-1, str(path), rejected.height, path.stat().st_size, durable.sha256_of(path))
 
     def _load(self) -> Model:
-        features = [feature.name for feature in self.job.features]
+        features, predict = [feature.name for feature in self.job.features], self.job.predict
         if not self.accelerate:
-            return self.model.load(features)
-        kept = self.model.compiled(features)
-        accelerated = kept.form if kept is not None else self.model.load(features).accelerated()
+            return self.model.load(features, predict)
+        kept = self.model.compiled(features, predict)
+        accelerated = kept.form if kept is not None else self.model.load(features, predict).accelerated()
         if accelerated is None:
             raise ModelInvalid("the accelerated form that was checked cannot be made here")
         return in_parts(accelerated, self.job)

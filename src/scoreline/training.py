@@ -247,22 +247,25 @@ def _written(bench: Bench, estimator: Any, frame: pl.DataFrame, folder: Path) ->
     """Writes the model and its golden rows, whose predictions are those of the file and not of the object."""
     job = bench.assembly.job
     written = bench.writer.write(estimator, folder)
-    model = _loaded(written.file.load, job, estimator)
+    model = _loaded(written.file.load, job, estimator, job.predict)
     golden = _golden(model, frame.drop(job.target or ""), estimator)
     golden.write_parquet(folder / GOLDEN)
     features = golden.drop(PREDICTED)
     kind = str(model.describe()["kind"])
-    return _Made(folder, written.name, kind, _fastest(model, features), features.head(EXAMPLE_ROWS))
+    # A target is a value, so values are what is measured, whatever the job publishes.
+    measured = model if job.predict == "value" else _loaded(written.file.load, job, estimator, "value")
+    return _Made(folder, written.name, kind, _fastest(measured, features), features.head(EXAMPLE_ROWS))
 
 
 def _card(job: Job, estimator: Any, dataset: dict[str, Any], metrics: dict[str, float]) -> Card:
     features = tuple(feature.declaration() for feature in job.features)
-    return Card(job.key, features, job.target or "", versions_used(), dataset, params_of(estimator), metrics)
+    target, versions, params = job.target or "", versions_used(), params_of(estimator)
+    return Card(job.key, features, target, versions, dataset, params, metrics, predict=job.predict)
 
 
-def _loaded(load: Callable[[Sequence[str]], Model], job: Job, estimator: Any) -> Model:
+def _loaded(load: Callable[[Sequence[str], str], Model], job: Job, estimator: Any, predict: str) -> Model:
     try:
-        return load([feature.name for feature in job.features])
+        return load([feature.name for feature in job.features], predict)
     except ModelInvalid as error:
         raise TrainingFailed(
             f"fit returned a {type(estimator).__name__} that cannot score: {error.message}", hint=error.hint

@@ -53,6 +53,9 @@ def vet(job: Job, model_file: ModelFile, model: Model, accept_version: bool = Fa
     changed = differing((card.made_with if card else {}) | about.get("made_with", {}))
     golden = _golden(card)
     if golden is not None and golden.height:
+        asked = card.predict if card else job.predict
+        if asked != job.predict:  # the rows hold what the training's job asked for
+            model = model_file.load([feature.name for feature in job.features], asked)
         for form, kind in ((model, "the model"), (model.accelerated(), "the accelerated form of the model")):
             if form is not None:
                 _require_golden(golden, form, kind, changed)
@@ -60,6 +63,8 @@ def vet(job: Job, model_file: ModelFile, model: Model, accept_version: bool = Fa
     if changed and about.get("changed"):  # nobody can know that it scores the same: it does not
         raise ModelOutdated(f"{_made(changed)}, and {about['changed']}", hint=_TRAIN, changed=changed)
     sound = about.get("structure") == "checked"
+    if about.get("format") == "stable" and not any(_newer(*pair) for pair in changed.values()):
+        return [f"{_made(changed)}; its format means the same to later versions"] if changed else []
     return _judged(changed, sound=sound, inert=about.get("read") == "by structure", accepted=accept_version)
 
 
@@ -159,12 +164,27 @@ def _require_golden(golden: pl.DataFrame, form: Model, called: str, changed: Cha
 
 def _unequal(then: pl.Series, now: pl.Series) -> pl.Series:
     """(rows,) whether two predictions differ; null equals null, NaN equals NaN, labels have to be the same."""
+    if isinstance(then.dtype, pl.Struct) or isinstance(now.dtype, pl.Struct):
+        return _unequal_parts(then, now)
     if not (then.dtype.is_numeric() and now.dtype.is_numeric()):
         return ~then.cast(pl.String).eq_missing(now.cast(pl.String))
     a, b = then.cast(pl.Float64), now.cast(pl.Float64)
     bound = pl.select(pl.max_horizontal(pl.lit(1.0), a.abs())).to_series() * TOLERANCE
     near = ((a - b).abs() <= bound) & a.is_finite() & b.is_finite()
     return ~(a.eq_missing(b) | near.fill_null(value=False))
+
+
+def _unequal_parts(then: pl.Series, now: pl.Series) -> pl.Series:
+    """The same for several numbers in a row, which need to have the same names."""
+    names, named = _parts(then), _parts(now)
+    if not names or names != named:
+        return pl.repeat(value=True, n=then.len(), eager=True)
+    parts = [_unequal(then.struct.field(name), now.struct.field(name)) for name in names]
+    return pl.select(pl.any_horizontal(then.is_null() ^ now.is_null(), *parts)).to_series()
+
+
+def _parts(values: pl.Series) -> list[str]:
+    return [part.name for part in values.dtype.fields] if isinstance(values.dtype, pl.Struct) else []
 
 
 def _gap(then: pl.Series, now: pl.Series) -> str:
@@ -178,6 +198,12 @@ def _gap(then: pl.Series, now: pl.Series) -> str:
 def _made(changed: Changes) -> str:
     parts = [f"{name} {then} (now {now})" for name, (then, now) in changed.items()]
     return f"the model was made with {', '.join(parts)}"
+
+
+def _newer(then: str, now: str) -> bool:
+    """Whether a model's library is of a newer major version than the one that runs."""
+    first = [text.split(".", 1)[0] for text in (then, now)]
+    return not all(part.isdigit() for part in first) or int(first[0]) > int(first[1])
 
 
 def _major(then: str, now: str) -> bool:

@@ -84,13 +84,13 @@ class Doubling:
     def card(self):
         return None
 
-    def load(self, features):
+    def load(self, features, predict="value"):
         return self
 
-    def compiled(self, features):
+    def compiled(self, features, predict="value"):
         return None
 
-    def keep(self, features, compiled):
+    def keep(self, features, compiled, predict="value"):
         pass
 
     def predict(self, features):

@@ -132,6 +132,12 @@ def test_a_made_value_is_not_read_although_output_passes_it_through():
 # --- the scoring digest ---------------------------------------------------------------------------------------------
 
 RULE = Rule("paid", pl.col("x") > 0)
+
+
+def twice(frame):
+    return frame["x"] * 2
+
+
 BASE = {
     "contract": [Field("x", pl.Float64, low=0), Field("a", pl.Int64), RULE],
     "derive": [duration("d", "a", "b")],
@@ -180,6 +186,10 @@ SCORING = {
     "type of a column": {"output": [prediction("p"), passthrough("a", pl.Int32)]},
     "type of the prediction": {"output": [prediction("p", pl.Float32), passthrough("a", pl.Int64)]},
     "source of a column": {"output": [prediction("p"), passthrough("a", pl.Int64, "b")]},
+    "what is asked of the model": {"predict": "probability"},
+    "all that is asked of the model": {"predict": "probabilities"},
+    "a function as the model": {"model": twice},
+    "a field of the prediction": {"output": [prediction("p", field="0"), passthrough("a", pl.Int64)]},
     "order of columns": {"output": [passthrough("a", pl.Int64), prediction("p")]},
 }
 INDIFFERENT = {
@@ -197,6 +207,7 @@ INDIFFERENT = {
     "two sinks": {"sinks": [Files("{slug}.parquet", under="a"), Files("{slug}.parquet", under="b")]},
     "source folder": {"source": Files("{slug}.parquet", under="elsewhere")},
     "trust": {"trust": ["models"]},
+    "a function that is not the model": {"function": max},
     "settings": {"settings": {"MAX_WORKERS": 1}},
     "model as a path": {"model": Path("models/m.pkl")},
     "lists as tuples": {"features": tuple(BASE["features"])},

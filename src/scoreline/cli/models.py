@@ -110,13 +110,18 @@ def _trusted(store: PathStore, one: KnownModel) -> str:
     """Why a model may be loaded, "needs none", or "" when it may not."""
     from scoreline.abc import ModelVersion
     from scoreline.errors import ScorelineError
-    from scoreline.models.kept import SKOPS, untrusted_types
+    from scoreline.models.kept import untrusted_types
+    from scoreline.models.kinds import SKOPS, needs_no_trust
 
+    if one.uri.startswith("function:/"):
+        return "the job's own code"
     path = Path(one.path)
     places = [place for place in (Path(one.kept) if one.kept else path, path) if place.exists()]
     try:
         if reason := store.trust_reason(ModelVersion(one.uri, one.digest, one.version, path, one.kept_bytes)):
             return reason
+        if any(needs_no_trust(file) for place in places[:1] for file in _files(place)):
+            return "needs none"
         found = [file for place in places[:1] for file in ([place] if place.is_file() else place.rglob(f"*{SKOPS}"))]
         skops = [file for file in found if file.suffix.lower() == SKOPS]
         # Whatever has scored a partition has passed this question, which takes seconds to ask.
@@ -125,6 +130,19 @@ def _trusted(store: PathStore, one: KnownModel) -> str:
     except (ScorelineError, OSError):
         pass
     return ""
+
+
+def _files(place: Path) -> list[Path]:
+    """The model file of a place: of a model's folder, or of the folder that a bare file is kept in."""
+    from scoreline.errors import ModelInvalid
+    from scoreline.models.folder import read_folder
+
+    if place.is_file():
+        return [place]
+    try:
+        return [place / read_folder(place).model]
+    except ModelInvalid:
+        return [file for file in place.iterdir() if file.is_file() and not file.name.startswith(".")][:1]
 
 
 def _store(job: str | None, settings: tuple[str, ...]) -> tuple[PathStore, str | None]:

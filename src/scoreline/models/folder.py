@@ -2,7 +2,8 @@
 
 Two kinds are read. Scoreline's own holds ``model.skops`` or ``model.pkl`` with the card files beside it. MLflow's holds
 ``MLmodel`` (YAML), in the layout of MLflow 1 and 2 (a cloudpickle) or 3 (skops); it is read without MLflow and without
-a server. This module opens no model.
+a server, by the first of `FLAVORS` that it has, and else, as a whole, by its ``python_function``. This module opens no
+model.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from scoreline.errors import MissingExtra, ModelInvalid, ModelMissing
 from scoreline.partition import SLUG
 
 MLMODEL, REQUIREMENTS, CONDA = "MLmodel", "requirements.txt", "conda.yaml"
+FLAVORS = {"sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "onnx": "data"}
+"""MLflow's flavors that are read without MLflow, first come first -> what names the model's file there."""
+_VERSIONS = {"sklearn": "scikit-learn", "xgb": "xgboost", "lgb": "lightgbm"}
+"""As flavors call their libraries' versions -> package."""
 OWN = ("model.skops", "model.pkl")
 """Names of the model file in Scoreline's own folders."""
 
@@ -140,28 +145,50 @@ def _read_mlflow(path: Path) -> ModelFolder:
     flavors = form.get("flavors") if isinstance(form, dict) else None
     if not isinstance(flavors, dict):
         raise ModelInvalid(f"{path / MLMODEL} is damaged: it lists no flavors", hint="log the model again")
-    if not isinstance(flavor := flavors.get("sklearn"), dict):
-        raise ModelInvalid(
-            f"the MLflow model {path} has the flavors {', '.join(sorted(map(str, flavors)))}, which Scoreline does not "
-            "read yet",
-            hint="log it with mlflow.sklearn.log_model",
-        )
-    name = flavor.get("pickled_model")
+    known = next((one for one in FLAVORS if isinstance(flavors.get(one), dict)), None)
+    if known is None:
+        return _read_pyfunc(path, form, flavors)
+    flavor = flavors[known]
+    name = flavor.get(FLAVORS[known])
     if not isinstance(name, str):
-        raise ModelInvalid(f"{path / MLMODEL} names no pickled_model", hint="log the model again")
+        raise ModelInvalid(f"{path / MLMODEL} names no {FLAVORS[known]}", hint="log the model again")
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise ModelInvalid(f"{path / MLMODEL} names {name!r}, which lies outside of the folder")
     if not (path / name).is_file():
         raise ModelInvalid(f"{path / MLMODEL} names {name!r}, which is not there", hint="copy the whole folder")
-    versions = [place for place in (REQUIREMENTS, CONDA) if (path / place).is_file()][:1]
-    made_with = _recorded(path / versions[0]) if versions else {}
-    if isinstance(known := flavor.get("sklearn_version"), str):
-        made_with["scikit-learn"] = known
+    versions, made_with = _versions(path)
+    for short, package in _VERSIONS.items():
+        if isinstance(told := flavor.get(f"{short}_version"), str):
+            made_with[package] = told
     return ModelFolder(path, name, _loaded(path, name, MLMODEL, *versions), _run_id(form, path), made_with)
 
 
+def _versions(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The file that records versions, and what it says."""
+    versions = [place for place in (REQUIREMENTS, CONDA) if (path / place).is_file()][:1]
+    return versions, _recorded(path / versions[0]) if versions else {}
+
+
+def _read_pyfunc(path: Path, form: dict[str, Any], flavors: dict[str, Any]) -> ModelFolder:
+    """A folder that MLflow loads as a whole: any of its files may be read then, so all of them count."""
+    if not isinstance(flavors.get("python_function"), dict):
+        raise ModelInvalid(
+            f"the MLflow model {path} has the flavors {', '.join(sorted(map(str, flavors)))}, and none that can be "
+            "scored with in Python",
+            hint="log it with a flavor that has python_function, such as mlflow.sklearn.log_model",
+        )
+    found = (one for one in path.rglob("*") if one.is_file() and not _is_hidden(one.relative_to(path)))
+    names = sorted(one.relative_to(path).as_posix() for one in found)
+    return ModelFolder(path, MLMODEL, _loaded(path, *names), _run_id(form, path), _versions(path)[1])
+
+
+def _is_hidden(name: Path) -> bool:
+    """Whether it is nothing of the model's: what loading it has compiled, or what a file manager keeps."""
+    return any(part == "__pycache__" or part.startswith(".") for part in name.parts)
+
+
 def _loaded(path: Path, *names: str) -> tuple[str, ...]:
-    wanted = [*names, *(name for name in (CARD, GOLDEN) if (path / name).is_file())]
+    wanted = {*names, *(name for name in (CARD, GOLDEN) if (path / name).is_file())}
     root = path.resolve()
     for name in wanted:
         if not (path / name).resolve().is_relative_to(root):

@@ -10,7 +10,8 @@ from typing import Any
 from scoreline.abc import ModelVersion
 from scoreline.errors import InputChanged
 from scoreline.models.folder import digest_of, read_folder
-from scoreline.models.kept import SKOPS, describe_content, untrusted_types
+from scoreline.models.kept import describe_content, untrusted_types
+from scoreline.models.kinds import PYFUNC, SKOPS, kind_of, needs_no_trust
 
 _STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
@@ -35,7 +36,11 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
         facts |= {"version": version.version, "files": list(folder.files)}
         facts |= {"made with": [f"{name} {one}" for name, one in folder.made_with.items()]} if folder.made_with else {}
     facts["trusted"] = trusted or "no"
-    if file.suffix.lower() == SKOPS:
+    if needs_no_trust(file):
+        facts["trusted"], loadable = "needs none", True
+    elif kind_of(file) == PYFUNC:
+        loadable = trusted is not None
+    elif file.suffix.lower() == SKOPS:
         types = untrusted_types(file)
         facts |= {"trusted": trusted or ("no" if types else "needs none"), "unknown": types}
         loadable = trusted is not None or not types
@@ -43,7 +48,12 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
         names, whole = pickled_names(file)
         facts["imports"] = names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"]
         loadable = trusted is not None
-    return facts | describe_content(_judged(version), file, trusted=trusted is not None) if loadable else facts
+    if not loadable:
+        return facts
+    told = describe_content(_judged(version), file, trusted=trusted is not None)
+    made_with = told.pop("made_with", {})
+    facts |= {"made with": [f"{name} {one}" for name, one in made_with.items()]} if made_with else {}
+    return facts | told
 
 
 def _judged(version: ModelVersion) -> bytes:

@@ -1,8 +1,9 @@
 """Kept models: a file or folder in Scoreline's home, pinned by its digest, that any process can load.
 
-Two formats are read: pickles (joblib's too) and skops files. A pickled DictVectorizer with a linear model is read by
-structure, whatever scikit-learn made it; only other pickles are unpickled. It never decides about trust: what it
-is given is loaded, but for types that skops does not know and nobody has trusted.
+Pickles (joblib's too) and skops files are read here, other kinds by their own modules. A pickled DictVectorizer with a
+linear model is read by structure, whatever scikit-learn made it; only other pickles are unpickled. It never decides
+about trust: what it is given is loaded, but for pyfunc folders and types that skops does not know which nobody has
+trusted.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
 from scoreline.models.changed import changed_meaning
 from scoreline.models.compiled.cache import FormCache
 from scoreline.models.compiled.form import is_form
-from scoreline.models.folder import read_folder
+from scoreline.models.folder import digest_of, read_folder
+from scoreline.models.kinds import LIBRARIES, PYFUNC, SKOPS, kind_of, read_native
 from scoreline.models.pair import Pair, read_pair
 from scoreline.models.sklearn import adapt, name_of
 from scoreline.models.skops_pair import read_skops_pair
 from scoreline.models.structure import is_sound
 from scoreline.neighbours import importable
-
-SKOPS = ".skops"
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,33 @@ class KeptModel:
         """See `scoreline.abc.ModelFile.card`."""
         return read_card(Path(self.folder)) if self.folder else None
 
-    def load(self, features: Sequence[str]) -> Model:
+    @property
+    def releases_interpreter(self) -> bool:
+        """Whether it predicts in a library's own code, side by side with others in one process."""
+        return kind_of(Path(self.path)) in LIBRARIES
+
+    def load(self, features: Sequence[str], predict: str = "value") -> Model:
         """See `scoreline.abc.ModelFile.load`."""
-        return _load(self, tuple(features))
+        return _load(self, tuple(features), predict)
 
-    def compiled(self, features: Sequence[str]) -> Compiled | None:
+    def compiled(self, features: Sequence[str], predict: str = "value") -> Compiled | None:
         """See `scoreline.abc.ModelFile.compiled`."""
-        return FormCache(Path(self.forms)).read(features) if self.forms else None
+        return FormCache(Path(self.forms)).read(features, predict) if self.forms else None
 
-    def keep(self, features: Sequence[str], compiled: Compiled) -> None:
+    def keep(self, features: Sequence[str], compiled: Compiled, predict: str = "value") -> None:
         """See `scoreline.abc.ModelFile.keep`; forms that need the original beside them are not kept."""
         if self.forms and is_form(compiled.form):
-            FormCache(Path(self.forms)).write(features, compiled, compiled.form)
+            FormCache(Path(self.forms)).write(features, compiled, compiled.form, predict)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
+def _load(kept: KeptModel, features: tuple[str, ...], predict: str) -> Model:
     content = _content(kept)
+    kind = kind_of(Path(kept.path))
+    if kind in LIBRARIES:
+        return _load_native(kept, content, features, predict)
+    if kind == PYFUNC:
+        return _load_pyfunc(kept, features, predict)
     with importable(Path(kept.beside)) if kept.beside else nullcontext():
         loaded, about = _opened(content, kept.path, trusted=kept.trusted)
     made_with = about.pop("made_with")
@@ -86,7 +96,31 @@ def _load(kept: KeptModel, features: tuple[str, ...]) -> Model:
     facts: dict[str, Any] = {"digest": kept.digest, "bytes": len(content), **about}
     facts |= {"made_with": made_with} if made_with else {}
     changed = changed_meaning(loaded, made_with["scikit-learn"]) if "scikit-learn" in made_with else ""
-    return adapt(loaded, features, facts | ({"changed": changed} if changed else {}), kept.batch)
+    return adapt(loaded, features, facts | ({"changed": changed} if changed else {}), kept.batch, predict)
+
+
+def _load_native(kept: KeptModel, content: bytes, features: tuple[str, ...], predict: str) -> Model:
+    native = read_native(content, kept.path, Path(kept.path).parent)
+    about = native.about()
+    # What it was trained with beside its own library says nothing: the file is whole without.
+    package = LIBRARIES[kind_of(Path(kept.path))].package
+    recorded = read_folder(Path(kept.folder)).made_with if kept.folder else {}
+    made_with = {name: one for name, one in recorded.items() if name == package} | about.pop("made_with", {})
+    facts = about | {"digest": kept.digest, "bytes": len(content), "format": "stable"}
+    return native.adapt(features, facts | ({"made_with": made_with} if made_with else {}), kept.batch, predict)
+
+
+def _load_pyfunc(kept: KeptModel, features: tuple[str, ...], predict: str) -> Model:
+    from scoreline.models import pyfunc
+
+    folder = Path(kept.path).parent
+    if not kept.trusted:  # the store asks first; nobody else may come here by another way
+        raise ModelUntrusted(f"{folder} runs code of its own, and nobody has trusted it")
+    found = read_folder(folder)
+    if digest_of(found.hashes()) != kept.digest:
+        raise ModelInvalid(f"the kept model {folder} was changed", hint=f"remove {folder}")
+    facts = {"digest": kept.digest, "bytes": found.size} | ({"made_with": found.made_with} if found.made_with else {})
+    return pyfunc.adapt(pyfunc.load(str(folder)), features, facts, kept.batch, predict)
 
 
 def _content(kept: KeptModel) -> bytes:
@@ -127,6 +161,13 @@ def describe_content(content: bytes, path: Path, *, trusted: bool) -> dict[str, 
         path: of the file, for its kind and for messages.
         trusted: whether types that skops does not know may be loaded.
     """
+    kind = kind_of(path)
+    if kind in LIBRARIES:
+        return read_native(content, str(path)).about()
+    if kind == PYFUNC:
+        from scoreline.models import pyfunc
+
+        return pyfunc.about(pyfunc.load(str(path.parent)))
     loaded, about = _opened(content, str(path), trusted=trusted)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
     facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts)}

@@ -14,16 +14,15 @@ from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
 from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntrusted
 from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
-from scoreline.models.kept import SKOPS, KeptModel, untrusted_types
+from scoreline.models.kept import KeptModel, untrusted_types
+from scoreline.models.kinds import LIBRARIES, PICKLES, PYFUNC, SKOPS, SUFFIXES, kind_of, needs_no_trust
 from scoreline.models.trust import Trust
 from scoreline.stores import local
-
-PICKLES = {".bin", ".pkl", ".pickle", ".joblib"}
 
 
 @dataclass(frozen=True)
 class PathStore:
-    """Implements `scoreline.abc.ModelStore` for scikit-learn models in files and folders.
+    """Implements `scoreline.abc.ModelStore` for models in files and folders.
 
     Args:
         base: folder where relative paths begin.
@@ -52,11 +51,13 @@ class PathStore:
                 f"there is no model at {path}",
                 hint=f"correct model= in the job or the path that you gave, or train one: {self.train_command}",
             )
-        if path.suffix.lower() not in PICKLES | {SKOPS}:
+        if path.suffix.lower() not in SUFFIXES:
             raise ModelInvalid(
                 f"the kind of the model {path} is unknown",
-                hint=f"name a model folder, or a file that ends in {', '.join(sorted(PICKLES | {SKOPS}))}",
+                hint=f"name a model folder, or a file that ends in {', '.join(sorted(SUFFIXES))}",
             )
+        if kind_of(path) != "onnx":
+            _require_current(path)
         digest = durable.sha256_of(path)
         return ModelVersion(uri, digest, digest[:12], path, path.stat().st_size)
 
@@ -93,6 +94,10 @@ class PathStore:
         """
         file = version.path / read_folder(version.path).model if version.path.is_dir() else version.path
         self._may_run_code(version, file)
+        if needs_no_trust(file):
+            return (
+                f"a file of {LIBRARIES[kind_of(file)].called}'s own format, which runs no code and needs nobody's trust"
+            )
         return self.trust_reason(version) or "a skops file of known types, which needs nobody's trust"
 
     def fetch(self, version: ModelVersion) -> ModelFile:
@@ -132,10 +137,14 @@ class PathStore:
 
     def _may_run_code(self, version: ModelVersion, file: Path) -> bool:
         """Whether somebody has trusted the model; a skops file of known types needs nobody's trust."""
+        if needs_no_trust(file):
+            return False
         if self.trust_reason(version):
             return True
         hint = f"if you know where it comes from: {self.trust_command} {shlex.quote(str(version.path))}"
         what = f"{version.path} is a pickle, and loading it runs its code; nobody has trusted it"
+        if kind_of(file) == PYFUNC:
+            what = f"{version.path} is a pyfunc of MLflow, and loading it runs its code; nobody has trusted it"
         if file.suffix.lower() == SKOPS:
             types = untrusted_types(file)
             if not types:
@@ -178,13 +187,22 @@ class PathStore:
         (self.home / "models").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def _require_current(path: Path) -> None:
+    """Refuses XGBoost's old binary files, whatever they are called; they look like nothing else."""
+    from scoreline.models.xgboost import is_old_binary, refuse_old_binary
+
+    with path.open("rb") as handle:
+        if is_old_binary(handle.read(512)):
+            raise refuse_old_binary(str(path))
+
+
 def _meant(path: Path) -> Path:
     """The path itself, or, where it is a model's name without a suffix, the file of that name.
 
     Raises:
         ModelInvalid: there are several models of this name, and nothing tells which one is meant.
     """
-    if path.is_file() or path.suffix.lower() in PICKLES | {SKOPS}:
+    if path.is_file() or path.suffix.lower() in SUFFIXES:
         return path
     named = [path.with_name(path.name + suffix) for suffix in sorted(PICKLES | {SKOPS})]
     found = [one for one in (path, *named) if one.exists()]

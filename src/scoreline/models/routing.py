@@ -15,10 +15,12 @@ class RoutingStore:
     Args:
         paths: for paths, and for what another store has found.
         makers: scheme -> gives its store; called when the first such URI comes.
+        keeping: schemes whose models lie at no path: their stores fetch them too.
     """
 
     paths: ModelStore
     makers: Mapping[str, Callable[[], ModelStore]]
+    keeping: frozenset[str] = frozenset()
 
     def resolve(self, uri: str) -> ModelVersion:
         """See `scoreline.abc.ModelStore.resolve`."""
@@ -27,5 +29,6 @@ class RoutingStore:
         return store.resolve(uri)
 
     def fetch(self, version: ModelVersion) -> ModelFile:
-        """See `scoreline.abc.ModelStore.fetch`; what was resolved lies at a path, whatever its URI was."""
-        return self.paths.fetch(version)
+        """See `scoreline.abc.ModelStore.fetch`; most of what was resolved lies at a path, whatever its URI."""
+        scheme, _, _ = version.uri.partition(":/")
+        return (self.makers[scheme]() if scheme in self.keeping else self.paths).fetch(version)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from scoreline.models.encoders import learned_by
-from scoreline.models.kept import KeptModel, open_model
+from scoreline.models.kept import KeptModel, describe_content, open_model
+from scoreline.models.kinds import LIBRARIES, PYFUNC, kind_of
 from scoreline.models.sklearn import name_of
 from scoreline.sketch import Sketch, Wanted
 
@@ -24,9 +26,15 @@ def sketched(kept: KeptModel) -> Sketch:
     Raises:
         ModelInvalid: it cannot be read.
     """
+    card = kept.card()
+    kind = kind_of(Path(kept.path))
+    if kind in LIBRARIES or kind == PYFUNC:
+        path = Path(kept.path)
+        about = describe_content(path.read_bytes(), path, trusted=kept.trusted)
+        wants = tuple(Wanted(name) for name in about["inputs"])
+        return Sketch(about["kind"], wants, card.features if card is not None else (), "Float64")
     loaded = open_model(kept)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
-    card = kept.card()
     return Sketch(
         kind=" + ".join(name_of(part) for part in parts),
         wants=tuple(_wants(parts)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -15,16 +15,29 @@ from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.form import is_form
+from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
 from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
+from scoreline.models.shapes import (
+    AT_ONCE,
+    VALUE,
+    class_names,
+    probability_of,
+    require_classes,
+    require_count,
+    require_names,
+    series_of,
+    slices,
+)
 from scoreline.models.structure import is_sound
 
-_RECORDS_AT_ONCE = 32_768
 _DENSE_BYTES = 1 << 26
 
 
-def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: int | None = None) -> Model:
+def adapt(
+    loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: int | None = None, predict: str = VALUE
+) -> Model:
     """The model that an unpickled object is.
 
     Args:
@@ -32,9 +45,10 @@ def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: 
         features: names of the job's features, in order.
         facts: what else ``describe`` says.
         batch: rows of one predict call; the accelerated form keeps to its own.
+        predict: what is asked of it, one of `scoreline.job.PREDICTS`.
 
     Raises:
-        ModelInvalid: it cannot predict, or not from these features.
+        ModelInvalid: it cannot predict, or not from these features, or not what is asked of it.
     """
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.pipeline import Pipeline
@@ -42,10 +56,10 @@ def adapt(loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: 
     _predict_in_one_thread(loaded)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
-        return DictModel(_fitted(vectorizer), _predictor(estimator), features, facts, batch)
+        return DictModel(_fitted(vectorizer), _predictor(estimator, predict), features, facts, batch, predict)
     if isinstance(loaded, Pipeline) and isinstance(loaded.steps[0][1], DictVectorizer) and len(loaded.steps) > 1:
-        return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:]), features, facts, batch)
-    return FrameModel(_predictor(loaded), features, facts, batch)
+        return DictModel(_fitted(loaded.steps[0][1]), _predictor(loaded[1:], predict), features, facts, batch, predict)
+    return FrameModel(_predictor(loaded, predict), features, facts, batch, predict)
 
 
 def _predict_in_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
@@ -76,13 +90,23 @@ def _fitted(vectorizer: Any) -> Any:
     return vectorizer
 
 
-def _predictor(estimator: Any) -> Any:
+def _predictor(estimator: Any, predict: str) -> Any:
     if not callable(getattr(estimator, "predict", None)):
         raise ModelInvalid(
             f"the model is a {type(estimator).__name__}, which cannot predict",
             hint="pickle the pair (DictVectorizer, estimator), or a pipeline",
         )
+    require_classes(name_of(estimator), classes_of(estimator), predict)
     return estimator
+
+
+def classes_of(estimator: Any) -> tuple[str, ...] | None:
+    """The classes that an estimator gives probabilities of; None where it gives none, or those of several outputs."""
+    if not callable(getattr(estimator, "predict_proba", None)):
+        return None
+    classes = getattr(estimator, "classes_", None)
+    several = isinstance(classes, list) and any(hasattr(one, "__len__") and not isinstance(one, str) for one in classes)
+    return None if classes is None or several else class_names(classes)
 
 
 @dataclass(frozen=True)
@@ -94,6 +118,7 @@ class DictModel:
     inputs: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
     batch: int | None = None
+    asked: str = VALUE
 
     def __post_init__(self) -> None:
         self._lookup.require_complete()
@@ -101,7 +126,8 @@ class DictModel:
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
         unseen = self._lookup.unseen(features)
-        parts = [_call(self.estimator, self.matrix(part)) for part in _slices(features, self._rows_at_once(self.batch))]
+        batches = slices(features, self._rows_at_once(self.batch))
+        parts = [_call(self.estimator, self.asked, self.matrix(part)) for part in batches]
         return Predictions(pl.concat(parts), unseen)
 
     def matrix(self, features: pl.DataFrame) -> Matrix:
@@ -113,7 +139,9 @@ class DictModel:
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`: the sum of look-ups where it is exact, else that of the matrix."""
-        return self._additive or DictLookup(self._lookup, functools.partial(_call, self.estimator), self.facts)
+        return self._additive or DictLookup(
+            self._lookup, functools.partial(_call, self.estimator, self.asked), self.facts
+        )
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
@@ -151,20 +179,21 @@ class DictModel:
             "kind": f"DictVectorizer + {name_of(self.estimator)}",
             "inputs": list(self.inputs),
             "vocabulary": len(self.vectorizer.vocabulary_),
+            **_told_classes(self.estimator),
             **({"structure": "checked"} if is_sound(self.vectorizer, self.estimator) else {}),
             **self.facts,
         }
 
     @functools.cached_property
     def _additive(self) -> Model | None:
-        return additive_form(self.vectorizer, self.estimator, self._lookup, "value")
+        return additive_form(self.vectorizer, self.estimator, self._lookup, cast("Wanted", self.asked))
 
     @functools.cached_property
     def _lookup(self) -> VocabularyLookup:
         return VocabularyLookup.of(self.vectorizer, self.inputs, self._rows_at_once(None))
 
     def _rows_at_once(self, batch: int | None) -> int:
-        wanted = batch or _RECORDS_AT_ONCE
+        wanted = batch or AT_ONCE
         # A dense vectorizer makes a row of the vocabulary's length for every trip.
         if self.vectorizer.sparse:
             return wanted
@@ -179,21 +208,13 @@ class FrameModel:
     inputs: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
     batch: int | None = None
+    asked: str = VALUE
 
     def __post_init__(self) -> None:
-        wanted = self._names
-        missing = sorted(set(wanted or ()) - set(self.inputs))
-        if missing:
-            raise ModelInvalid(
-                f"the model reads {', '.join(map(repr, missing))}, which the job's features do not declare",
-                hint=f"the model's features are {', '.join(wanted or ())}",
-            )
+        require_names(self._names or (), self.inputs)
         count = getattr(self.estimator, "n_features_in_", None)
-        if wanted is None and count is not None and count != len(self.inputs):
-            raise ModelInvalid(
-                f"the model reads {count} features by position, the job declares {len(self.inputs)}",
-                hint="declare the features that it was trained on, in that order",
-            )
+        if self._names is None and count is not None:
+            require_count(count, self.inputs)
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`.
@@ -202,7 +223,7 @@ class FrameModel:
             ModelFailed: with ``unseen``, feature -> positions of rows, where an encoder refused their categories.
         """
         try:
-            values = pl.concat([self._predicted(part) for part in _slices(features, self.batch or _RECORDS_AT_ONCE)])
+            values = pl.concat([self._predicted(part) for part in slices(features, self.batch or AT_ONCE)])
         except ModelFailed as error:
             # An encoder refuses a whole batch for one unknown category; whoever asked may leave these rows out.
             if rows := refused_rows(self._learned, features):
@@ -213,14 +234,14 @@ class FrameModel:
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
             frame = _pandas(features.select(self._names), missing_is_none=_knows_none(self.estimator))
-            return _call(self.estimator, frame)
+            return _call(self.estimator, self.asked, frame)
         text = [name for name in self.inputs if not features.schema[name].is_numeric()]
         if text:
             raise ModelInvalid(
                 f"the model reads features by position, and {', '.join(map(repr, text))} is not numeric",
                 hint="train it on a frame with named columns",
             )
-        return _call(self.estimator, features.select(self.inputs).to_numpy())
+        return _call(self.estimator, self.asked, features.select(self.inputs).to_numpy())
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`: there is none yet."""
@@ -234,7 +255,8 @@ class FrameModel:
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
-        return {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs), **self.facts}
+        about = {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs)}
+        return about | _told_classes(self.estimator) | self.facts
 
     @functools.cached_property
     def _learned(self) -> tuple[Learned, ...]:
@@ -270,28 +292,23 @@ def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
     return frame
 
 
-def _call(estimator: Any, matrix: Any) -> pl.Series:
-    import numpy as np
-
+def _call(estimator: Any, asked: str, matrix: Any) -> pl.Series:
     rows = matrix.shape[0]
     try:
-        values = np.asarray(estimator.predict(matrix))
+        values = (estimator.predict if asked == VALUE else estimator.predict_proba)(matrix)
     except Exception as error:
         raise ModelFailed(
             f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
             hint=_why(matrix),
         ) from error
-    shape = tuple(values.shape)
-    if len(shape) == 2 and shape[1] == 1:
-        values = values.ravel()
-    if tuple(values.shape) != (rows,):
-        raise ModelInvalid(
-            f"the model made predictions of shape {shape} for {rows} rows", hint="one value per row is needed"
-        )
-    try:
-        return pl.Series("prediction", values if values.dtype.kind not in "OU" else values.tolist())
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise ModelInvalid(f"the model's predictions have no common type: {error}") from error
+    if asked == VALUE:
+        return series_of(values, rows)
+    return probability_of(values, rows, classes_of(estimator) or (), asked)
+
+
+def _told_classes(estimator: Any) -> dict[str, list[str]]:
+    classes = classes_of(estimator)
+    return {} if classes is None else {"classes": list(classes)}
 
 
 _TEXTS = ("object", "str", "string")
@@ -310,10 +327,6 @@ def _why(matrix: Any) -> str:
         f"it was given {given}; are these the types of its training? number(...) and category(...) in features=, and "
         "the types of the contract, decide them; else look for missing values"
     )
-
-
-def _slices(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
-    return [frame[start : start + rows] for start in range(0, frame.height, rows)]
 
 
 def name_of(estimator: Any) -> str:

@@ -81,8 +81,8 @@ def test_two_models_in_one_folder_are_refused(own):
 
 def test_other_flavors_are_refused_by_name(logged):
     text = (logged / "MLmodel").read_text()
-    (logged / "MLmodel").write_text(text.replace("  sklearn:", "  xgboost:"))
-    with pytest.raises(ModelInvalid, match="flavors python_function, xgboost, which Scoreline does not read yet"):
+    (logged / "MLmodel").write_text(text.replace("  sklearn:", "  mleap:").replace("  python_function:", "  jvm:"))
+    with pytest.raises(ModelInvalid, match="flavors jvm, mleap, and none that can be scored with in Python"):
         read_folder(logged)
 
 

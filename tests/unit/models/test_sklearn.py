@@ -229,10 +229,11 @@ def test_one_target_in_a_column_is_one_value_for_each_row():
     assert model.predict(NUMBERS).values.len() == 3
 
 
-def test_several_targets_are_refused():
-    model = adapt(LinearRegression().fit(NUMBERS.to_numpy(), np.stack([TARGET, TARGET], axis=1)), ("a", "b"), {})
-    with pytest.raises(ModelInvalid, match=r"shape \(3, 2\) for 3 rows"):
-        model.predict(NUMBERS)
+def test_several_outputs_are_a_struct_by_position():
+    estimator = LinearRegression().fit(NUMBERS.to_numpy(), np.stack([TARGET, TARGET[::-1]], axis=1))
+    found = adapt(estimator, ("a", "b"), {}).predict(NUMBERS).values.struct.unnest()
+    assert found.columns == ["0", "1"]
+    assert (found.to_numpy() == estimator.predict(NUMBERS.to_numpy())).all()
 
 
 @pytest.mark.parametrize("loaded", [{"a": 1}, (1, 2), [pair()], None, OneHotEncoder(), make_pipeline(DictVectorizer())])

@@ -36,9 +36,9 @@ class FormCache:
 
     folder: Path
 
-    def read(self, features: Sequence[str]) -> Compiled | None:
+    def read(self, features: Sequence[str], predict: str = "value") -> Compiled | None:
         """The form for these features that the running versions made, None where there is none, or a damaged one."""
-        path = self._path(features)
+        path = self._path(features, predict)
         try:
             stat = path.stat()
             return _read(path, stat.st_mtime_ns, stat.st_size)
@@ -48,14 +48,14 @@ class FormCache:
             _log.warning("the compiled form %s is damaged (%s), and is made anew", path, error)
             return None
 
-    def write(self, features: Sequence[str], compiled: Compiled, form: Form) -> None:
+    def write(self, features: Sequence[str], compiled: Compiled, form: Form, predict: str = "value") -> None:
         """Keeps a form; where it cannot be kept, later runs make it anew."""
         about = {
             "model": compiled.about,
             "notes": list(compiled.notes),
             "shown": {types: asdict(parity) for types, parity in compiled.shown.items()},
         }
-        path = self._path(features)
+        path = self._path(features, predict)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with durable.written(path, durable=False) as handle:
@@ -63,8 +63,8 @@ class FormCache:
         except (OSError, TypeError, ValueError) as error:
             _log.warning("the compiled form of the model cannot be kept in %s: %s", path, error)
 
-    def _path(self, features: Sequence[str]) -> Path:
-        named = {"compiler": COMPILER, "features": list(features), "versions": _versions()}
+    def _path(self, features: Sequence[str], predict: str) -> Path:
+        named = {"compiler": COMPILER, "features": list(features), "predict": predict, "versions": _versions()}
         return self.folder / (hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24] + _SUFFIX)
 
 

@@ -1,0 +1,166 @@
+"""Any other model of MLflow, by its ``python_function`` flavor: loaded by MLflow, given pandas frames, in batches.
+
+It runs code of its own, so somebody has to trust it. MLflow is imported when such a model is loaded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from scoreline.abc import Model, Parity, Predictions
+from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.models.native import same_predictions
+from scoreline.models.shapes import VALUE, require_names, series_of, slices
+
+_AT_ONCE = 131_072
+"""Rows of one call: as fast as one call on all of them, and memory does not grow with these."""
+_TYPES: dict[str, Any] = {
+    "boolean": pl.Boolean,
+    "integer": pl.Int32,
+    "long": pl.Int64,
+    "float": pl.Float32,
+    "double": pl.Float64,
+    "string": pl.String,
+}
+
+
+def load(folder: str) -> Any:
+    """MLflow's model in a folder that somebody has trusted; this runs its code.
+
+    Raises:
+        ModelInvalid: MLflow cannot load it.
+        MissingExtra: MLflow, or what the model needs, is not installed.
+    """
+    try:
+        import mlflow.pyfunc
+    except ImportError as error:
+        raise MissingExtra(
+            "MLflow is not installed, and the model needs it", hint="pip install 'scoreline[mlflow]'"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return mlflow.pyfunc.load_model(folder)
+    except ModuleNotFoundError as error:
+        raise ModelInvalid(
+            f"the model {folder} needs the module {error.name!r}",
+            hint=f"install what its requirements.txt names: pip install -r {folder}/requirements.txt",
+        ) from error
+    except Exception as error:
+        raise ModelInvalid(
+            f"the model {folder} cannot be loaded by MLflow: {type(error).__name__}: {_first_line(error)}",
+            hint=f"its requirements.txt says what it was made with: pip install -r {folder}/requirements.txt",
+        ) from error
+
+
+def about(loaded: Any) -> dict[str, Any]:
+    """Kind and inputs of a loaded model, for people."""
+    loader = str(loaded.metadata.flavors["python_function"].get("loader_module", "python_function"))
+    return {"kind": f"MLflow pyfunc, {loader}", "inputs": [name for name, _ in _signature(loaded) or ()]}
+
+
+def adapt(
+    loaded: Any, features: tuple[str, ...], facts: dict[str, Any], batch: int | None, predict: str
+) -> PyfuncModel:
+    """The model for a job's features.
+
+    Raises:
+        ModelInvalid: it cannot predict from these features, or not what is asked of it.
+    """
+    if predict != VALUE:
+        raise ModelInvalid(
+            f"the job asks for predict={predict!r}, and an MLflow pyfunc says nothing of classes",
+            hint="leave predict= out; what the model gives in several columns are fields: prediction(name, field='...')"
+            "; mlflow.sklearn.save_model(..., pyfunc_predict_fn='predict_proba') makes it give probabilities",
+        )
+    signature = _signature(loaded)
+    require_names([name for name, _ in signature or ()], features)
+    types = dict(signature) if signature else dict.fromkeys(features)
+    return PyfuncModel(loaded, tuple(types), types, about(loaded) | facts, batch)
+
+
+def _signature(loaded: Any) -> list[tuple[str, str | None]] | None:
+    """(input, MLflow's name of its type) of a model with a signature of named columns, else None."""
+    schema = loaded.metadata.get_input_schema()
+    if schema is None or not schema.has_input_names():
+        return None
+    wanted = [one for one in schema.inputs if getattr(one, "required", True)]
+    return [(str(one.name), getattr(one.type, "name", None)) for one in wanted]
+
+
+@dataclass(frozen=True)
+class PyfuncModel:
+    """Implements `scoreline.abc.Model`.
+
+    Attributes:
+        loaded: MLflow's model.
+        inputs: columns of the frames that it is given, in order.
+        types: input -> MLflow's name of its type, None where its signature says nothing.
+        facts: what ``describe`` says.
+        batch: rows of one call.
+    """
+
+    loaded: Any
+    inputs: tuple[str, ...]
+    types: dict[str, str | None]
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    batch: int | None = None
+
+    def predict(self, features: pl.DataFrame) -> Predictions:
+        """See `scoreline.abc.Model.predict`."""
+        parts = slices(features.select(self.inputs), self.batch or _AT_ONCE)
+        return Predictions(pl.concat([self._predicted(part) for part in parts]))
+
+    def _predicted(self, features: pl.DataFrame) -> pl.Series:
+        frame = pl.DataFrame([_typed(values, _TYPES.get(self.types[values.name] or "")) for values in features])
+        try:
+            made = self.loaded.predict(frame.to_pandas())
+        except Exception as error:
+            raise ModelFailed(
+                f"the model raised {type(error).__name__}: {_first_line(error)}",
+                hint=f"it was given {', '.join(f'{name} {kind}' for name, kind in frame.schema.items())}; "
+                "do its signature, and number(...) and category(...) in features=, agree?",
+            ) from error
+        return _series(made, features.height)
+
+    def accelerated(self) -> Model | None:
+        """See `scoreline.abc.Model.accelerated`: nobody can look into it."""
+        return None
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """See `scoreline.abc.Model.parity`."""
+        return same_predictions(self, candidate, features)
+
+    def describe(self) -> dict[str, Any]:
+        """See `scoreline.abc.Model.describe`."""
+        return {**self.facts, "inputs": list(self.inputs)}
+
+
+def _typed(values: pl.Series, wanted: Any) -> pl.Series:
+    """A feature in the type of the signature, where all its values are of it: MLflow converts only what is safe."""
+    if wanted is None or values.dtype == wanted or not (values.dtype.is_numeric() and wanted().is_numeric()):
+        return values
+    made = values.cast(wanted, strict=False)
+    if wanted == pl.Float32:
+        return made
+    return made if made.cast(values.dtype, strict=False).equals(values, null_equal=True) else values
+
+
+def _series(made: Any, rows: int) -> pl.Series:
+    columns = getattr(made, "columns", None)
+    if columns is None:
+        return series_of(list(made) if isinstance(made, tuple) else made, rows)
+    parts = {str(name): series_of(made.iloc[:, at].to_numpy(), rows) for at, name in enumerate(columns)}
+    if len(parts) < len(columns):
+        raise ModelInvalid("the model gives several columns of one name")
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return pl.DataFrame([values.alias(name) for name, values in parts.items()]).to_struct("prediction")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
