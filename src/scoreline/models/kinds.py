@@ -106,8 +106,10 @@ def read_native(content: bytes, path: str, tried: Path | None = None) -> Native:
             f"{library.called} is not installed, and the model needs it",
             hint=f"pip install 'scoreline[{library.extra}]'",
         )
+    adapter = import_module(library.module)
+    adapter.require_whole(content, path)
     _require_harmless(content, path, library, tried / f".sound-{kind}-{version}" if tried else None)
-    made: Native = import_module(library.module).read(content, path)
+    made: Native = adapter.read(content, path)
     return made
 
 
@@ -116,7 +118,7 @@ def _require_harmless(content: bytes, path: str, library: Library, mark: Path | 
     digest = hashlib.sha256(content).hexdigest()
     if mark is not None and mark.is_file() and mark.read_text("utf-8", errors="replace") == digest:
         return
-    ended = _tried_apart(content, library.module, path)
+    ended = _tried_apart(content, library)
     if ended is not None and ended < 0:
         raise ModelInvalid(
             f"the model {path} makes {library.called} crash (signal {-ended})",
@@ -126,14 +128,19 @@ def _require_harmless(content: bytes, path: str, library: Library, mark: Path | 
         mark.write_text(digest, encoding="utf-8")
 
 
-@functools.lru_cache(maxsize=8)
-def _tried_apart(content: bytes, module: str, path: str) -> int | None:
+@functools.lru_cache(maxsize=16)
+def _tried_apart(content: bytes, library: Library) -> int | None:
     """How a process ended that has read the content and predicted something; None where none could be started."""
-    code = f"import sys; from {module} import read; read(sys.stdin.buffer.read(), sys.argv[1]).try_out()"
+    # Without scikit-learn, which these libraries import where they find it: that takes longer than all the rest.
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        f"from {library.module} import read\n"
+        "read(sys.stdin.buffer.read(), 'model').try_out()"
+    )
     paths = os.pathsep.join(place or os.getcwd() for place in sys.path)  # noqa: PTH109 - as Python reads it
     try:
         done = subprocess.run(  # noqa: S603 - this Python, with code of our own
-            [sys.executable, "-c", code, path],
+            [sys.executable, "-c", code],
             input=content,
             env=os.environ | {"PYTHONPATH": paths},
             capture_output=True,
@@ -142,7 +149,7 @@ def _tried_apart(content: bytes, module: str, path: str) -> int | None:
         )
     except subprocess.TimeoutExpired as error:
         raise ModelInvalid(
-            f"the model {path} could not be read within {_PATIENCE:.0f} s", hint="is it damaged?"
+            f"{library.called} did not read the model within {_PATIENCE:.0f} s", hint="is it damaged?"
         ) from error
     except OSError:
         return None

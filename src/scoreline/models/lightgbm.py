@@ -18,7 +18,19 @@ from scoreline.models.native import Inputs, MatrixModel, categories
 from scoreline.models.shapes import PROBABILITY, VALUE, class_names, probability_of, require_classes, series_of
 
 _UNNAMED = re.compile(r"Column_(\d+)")
-_END = "end of trees"
+_END = b"end of trees"
+
+
+def require_whole(content: bytes, path: str) -> None:
+    """Refuses what is none of LightGBM's files, or cut short, before LightGBM sees it.
+
+    LightGBM reads a file that is cut short between two trees as a smaller model, without a word.
+
+    Raises:
+        ModelInvalid: it is.
+    """
+    if not content.startswith(b"tree\n") or _END not in content:
+        raise _unreadable(path, "it does not begin with 'tree', or its trees do not end")
 
 
 def read(content: bytes, path: str) -> LightgbmFile:
@@ -28,13 +40,11 @@ def read(content: bytes, path: str) -> LightgbmFile:
         ModelInvalid: it is damaged, or no LightGBM model.
         MissingExtra: LightGBM is not installed.
     """
+    require_whole(content, path)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _unreadable(path, "it is no text in UTF-8") from error
-    # LightGBM reads a file that is cut short between two trees as a smaller model, without a word.
-    if not text.startswith("tree\n") or _END not in text:
-        raise _unreadable(path, "it does not begin with 'tree', or its trees do not end")
     try:
         import lightgbm
     except ImportError as error:

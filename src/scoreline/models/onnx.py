@@ -29,15 +29,15 @@ _FLOATS = {"tensor(float)", "tensor(double)"}
 _MAPS = "seq(map("
 
 
-def read(content: bytes, path: str) -> OnnxFile:
-    """A model file, read by ONNX Runtime.
+def require_whole(content: bytes, path: str) -> None:
+    """Refuses what is no ONNX model, cut short, or in several files, before ONNX Runtime sees it.
 
     Raises:
-        ModelInvalid: it is damaged, no ONNX model, or needs files or operators beside it.
-        MissingExtra: ONNX Runtime is not installed.
+        ModelInvalid: it is.
     """
     try:
-        labels, elsewhere = class_labels(content), keeps_elsewhere(content)
+        class_labels(content)
+        elsewhere = keeps_elsewhere(content)
     except ValueError as error:
         raise _unreadable(path, str(error)) from error
     if elsewhere:
@@ -45,6 +45,17 @@ def read(content: bytes, path: str) -> OnnxFile:
             f"the model {path} keeps numbers in files beside it",
             hint="write it as one file: onnx.save_model(..., save_as_external_data=False), which mlflow.onnx takes too",
         )
+
+
+def read(content: bytes, path: str) -> OnnxFile:
+    """A model file, read by ONNX Runtime.
+
+    Raises:
+        ModelInvalid: it is damaged, no ONNX model, or needs files or operators beside it.
+        MissingExtra: ONNX Runtime is not installed.
+    """
+    require_whole(content, path)
+    labels = class_labels(content)
     try:
         import onnxruntime
     except ImportError as error:

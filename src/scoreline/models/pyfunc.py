@@ -36,7 +36,9 @@ def load(folder: str) -> Any:
         MissingExtra: MLflow, or what the model needs, is not installed.
     """
     try:
-        import mlflow.pyfunc
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own type hints
+            import mlflow.pyfunc
     except ImportError as error:
         raise MissingExtra(
             "MLflow is not installed, and the model needs it", hint="pip install 'scoreline[mlflow]'"

@@ -50,6 +50,25 @@ def refuse_old_binary(path: str) -> ModelInvalid:
     )
 
 
+def require_whole(content: bytes, path: str) -> None:
+    """Refuses what is none of XGBoost's files, or cut short, before XGBoost sees it.
+
+    Raises:
+        ModelInvalid: it is.
+    """
+    if is_old_binary(content):
+        raise refuse_old_binary(path)
+    if not (content.lstrip()[:1] == b"{" and content.rstrip()[-1:] == b"}" and b"learner" in content):
+        raise _unreadable(path, "it does not begin or end as its files do")
+
+
+def _unreadable(path: str, why: str) -> ModelInvalid:
+    return ModelInvalid(
+        f"the model {path} cannot be read by XGBoost: {why}",
+        hint="it is damaged, cut short, or was made by a newer XGBoost",
+    )
+
+
 def read(content: bytes, path: str) -> XgboostFile:
     """A model file, read by XGBoost.
 
@@ -57,8 +76,7 @@ def read(content: bytes, path: str) -> XgboostFile:
         ModelInvalid: it is damaged, no XGBoost model, or in the old binary format.
         MissingExtra: XGBoost is not installed.
     """
-    if is_old_binary(content):
-        raise refuse_old_binary(path)
+    require_whole(content, path)
     try:
         import xgboost
     except ImportError as error:
@@ -72,10 +90,7 @@ def read(content: bytes, path: str) -> XgboostFile:
             booster.load_model(bytearray(content))
             learner = json.loads(booster.save_config())["learner"]
     except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
-        raise ModelInvalid(
-            f"the model {path} cannot be read by XGBoost {xgboost.__version__}: {_short(error)}",
-            hint="it is damaged, cut short, or was made by a newer XGBoost",
-        ) from error
+        raise _unreadable(path, _short(error)) from error
     return XgboostFile(booster, learner, _version(content))
 
 
@@ -128,7 +143,7 @@ class XgboostFile:
     @property
     def kind(self) -> str:
         """For people."""
-        return f"XGBoost {self.learner['gradient_booster']['name']}, {self._objective}"
+        return f"XGBoost {self._name}, {self._objective}"
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -160,7 +175,11 @@ class XgboostFile:
 
     @property
     def _is_linear(self) -> bool:
-        return bool(self.learner["gradient_booster"]["name"] == "gblinear")
+        return self._name == "gblinear"
+
+    @property
+    def _name(self) -> str:
+        return str(self.learner["gradient_booster"]["name"])
 
     def _told(self) -> str:
         if self._is_classifier:
@@ -173,10 +192,11 @@ class XgboostFile:
         """(rows,) or (rows, outputs) float32, as XGBoost gives them."""
         import xgboost
 
-        if not self._is_linear:
+        # In place, dropped trees are added up in another order than Booster.predict does it, not than the wrapper does.
+        if not self._is_linear and (self._name != "dart" or self.booster.attr("scikit_learn") is not None):
             return self.booster.inplace_predict(matrix, iteration_range=self._range, validate_features=False)
         data = xgboost.DMatrix(matrix, nthread=1)
-        with _LINEAR:  # XGBoost says of its trees alone that threads may share them
+        with _ALONE:  # XGBoost says of its trees alone that threads may share them
             return self.booster.predict(data, validate_features=False)
 
     def _call(self, predict: str, matrix: Any) -> pl.Series:
@@ -197,7 +217,7 @@ class XgboostFile:
         return found.cast(pl.Float64) if found.dtype.is_float() else found
 
 
-_LINEAR = threading.Lock()
+_ALONE = threading.Lock()
 
 
 def _version(content: bytes) -> str | None:
