@@ -300,8 +300,13 @@ def kept_folder(home: Path, digest: str) -> Path:
 
 def kept_files(folder: Path) -> list[Path]:
     """The files of a pinned copy, sorted by relative path; none when it was removed."""
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    found = (path for path in folder.rglob("*") if path.is_file() and not _is_by_the_way(path))
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _is_by_the_way(path: Path) -> bool:
+    """Whether a file is none of a model's: a mark, or what Python has compiled of its code."""
+    return path.name.startswith(".") or path.parent.name == "__pycache__"
 
 
 def is_kept_whole(folder: Path, digest: str) -> bool:

@@ -24,7 +24,7 @@ GROUPS = {
         ["category", "cross", "number", "duration", "ratio", "expression"],
     ),
     "Filters": (["filters"], ["between", "Filter"]),
-    "Model and training": (["model", "trust", "target", "fit", "experiment", "training", "simulate"], []),
+    "Model and training": (["model", "predict", "trust", "target", "fit", "experiment", "training", "simulate"], []),
     "Output": (
         ["output", "row_id"],
         [
@@ -46,7 +46,7 @@ GROUPS = {
 """Heading -> arguments of `Job`, and names that they are made of."""
 
 FUNCTIONS = ["train", "run", "read", "replay", "plan", "backfill", "explain", "verify", "summarise", "prune"]
-FILLED = {"identity"}
+FILLED = {"function", "identity"}
 """Arguments of `Job` that nobody writes."""
 
 RECORD_REASONS = [

@@ -1,5 +1,7 @@
 """Each kind of model, from its file and from a folder that MLflow has written, scored from end to end."""
 
+import json
+import re
 import subprocess
 import sys
 import threading
@@ -9,11 +11,15 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import scoreline
-from scoreline import Files, Job, category, number, prediction, row_id
+from scoreline import Files, Job, category, computed, number, prediction, row_id
+from scoreline.cli import cli
 from scoreline.errors import JobError, ModelInvalid, ModelUntrusted
 from scoreline.ledgers.sqlite import SqliteLedger
+from scoreline.linting import lint
+from scoreline.models.inspect import inspected
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
 
@@ -166,6 +172,11 @@ def test_the_scikit_learn_wrappers_in_pickles(tmp_path, rows, trained):
         output = [prediction("p", field=str(one)) for one in model.classes_[:1]]
         _, published = scored(tmp_path, path, frame, "probabilities", output, trusted=True)
         assert (published["p"].to_numpy() == model.predict_proba(frame)[:, 0]).all()
+    for name in ("xgboost", "lightgbm"):  # trained on an array: by position
+        model = trained[name].__class__(n_estimators=3, verbosity=-1 if name == "lightgbm" else 0)
+        joblib.dump(model.fit(frame.to_numpy(), target), tmp_path / "models" / "array.pkl")
+        _, published = scored(tmp_path, tmp_path / "models" / "array.pkl", frame, "probability", trusted=True)
+        assert (published["p"].to_numpy() == model.predict_proba(frame.to_numpy())[:, 1]).all()
     piped = make_pipeline(StandardScaler(), trained["xgboost"].__class__(n_estimators=3)).fit(frame, target)
     joblib.dump(piped, tmp_path / "models" / "piped.pkl")
     _, published = scored(tmp_path, tmp_path / "models" / "piped.pkl", frame, "probability", trusted=True)
@@ -192,10 +203,12 @@ def test_any_other_flavor_of_mlflow_as_a_pyfunc(tmp_path, rows):
         folder = logged(tmp_path / "models" / "sums", save, Sums())
     with pytest.raises(ModelUntrusted, match="is a pyfunc of MLflow, and loading it runs its code"):
         scored(tmp_path, folder, frame)
+    told = inspected(PathStore(tmp_path, tmp_path, Trust(tmp_path)).resolve(str(folder)), None)
+    assert (told["kind"], told["inputs"]) == ("MLflow pyfunc, mlflow.pyfunc.model", ["a", "b"])  # no code of it has run
     output = [prediction("sum", field="sum"), prediction("rows", pl.Int64, field="rows")]
     report, published = scored(tmp_path, folder, frame, output=output, trusted=True)
-    expected = mlflow.pyfunc.load_model(str(folder)).predict(frame[["a", "b"]].astype("float32"))
-    assert (published["sum"].to_numpy() == expected["sum"].to_numpy()).all()
+    expected = frame[["a", "b"]].astype("float32").sum(axis=1)
+    assert (published["sum"].to_numpy() == expected.to_numpy()).all()
     assert set(published["rows"]) == {_ROWS}  # one call for all rows
     assert report.model["kind"] == "MLflow pyfunc, mlflow.pyfunc.model"
     with pytest.raises(ModelInvalid, match="an MLflow pyfunc says nothing of classes"):
@@ -342,3 +355,111 @@ def test_the_ledger_tells_kinds(tmp_path, rows, trained):
     (run,) = SqliteLedger(tmp_path / "home" / "ledger.sqlite").runs()
     assert run.facts["model"]["classes"] == ["0", "1"]
     assert run.facts["model"]["predicts"] == "the probability of the second class"
+
+
+def classified(root, predict, output, fit=None):
+    """A job that learns to tell two classes of text apart, and publishes probabilities."""
+    rng = np.random.default_rng(5)
+    frame = pl.DataFrame({"a": rng.normal(size=_ROWS), "k": rng.choice(["x", "y"], _ROWS)})
+    frame = frame.with_columns(label=pl.when(pl.col("a") > 0).then(pl.lit("up")).otherwise(pl.lit("down")))
+    (root / "in").mkdir(exist_ok=True)
+    frame.write_parquet(root / "in" / "rows.parquet")
+    return frame, Job(
+        name="classes",
+        partition="named",
+        source=Files("{slug}.parquet", under=root / "in"),
+        model=root / "model",
+        predict=predict,
+        target="label",
+        fit=fit,
+        features=[number("a"), category("k")],
+        output=[row_id(), *output],
+        sinks=Files("{slug}.parquet", under=root / "out"),
+    )
+
+
+def test_training_keeps_golden_rows_of_what_the_job_asks_for(tmp_path):
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    def fit(rows):
+        model = make_pipeline(DictVectorizer(), LogisticRegression())
+        return model.fit(rows.drop("label").to_dicts(), rows["label"].to_numpy())
+
+    output = [prediction("p_down", field="down"), prediction("p_up", field="up")]
+    output.append(computed("sum", pl.col("scoreline.prediction").struct.field("up") + pl.col("p_down")))
+    frame, job = classified(tmp_path, "probabilities", output, fit)
+    report = scoreline.train(job, "rows", home=tmp_path / "home")
+    assert report.metrics["accuracy"] > 0.9
+    golden = pl.read_parquet(tmp_path / "model" / "golden.parquet")
+    assert golden["scoreline.prediction"].dtype == pl.Struct({"down": pl.Float64, "up": pl.Float64})
+    ran = scoreline.run(job, "rows", home=tmp_path / "home")
+    published = scoreline.read(job, "rows", home=tmp_path / "home")
+    assert ran.model["evidence"]["accelerated"]
+    assert ((published["sum"] - 1).abs() < 1e-12).all()
+    assert ((published["p_up"] > 0.5) == (frame["a"] > 0)).mean() > 0.9
+    assert scoreline.verify(job, content=True, home=tmp_path / "home")[0].state == "ok"
+    told = scoreline.explain(job, published["row_id"][3], home=tmp_path / "home")
+    assert told.recheck.equal
+    _, other = classified(tmp_path, "value", [prediction("label", pl.String)])
+    scoreline.run(other, "rows", home=tmp_path / "home", stale=True)  # the same golden rows speak for it
+    assert set(scoreline.read(other, "rows", home=tmp_path / "home")["label"]) == {"up", "down"}
+
+
+def test_a_field_that_is_no_number_rejects_its_row(tmp_path):
+    (tmp_path / "job.py").write_text(
+        FUNCTION.format(more=0)
+        .replace('half(frame["a"]) + 0', 'frame.select(x="a", y=1 / pl.col("a"))')
+        .replace('sl.prediction("p")', 'sl.prediction("x", field="x"), sl.prediction("y", field="y")')
+    )
+    (tmp_path / "helper.py").write_text("half = None\n")
+    (tmp_path / "in").mkdir()
+    pl.DataFrame({"a": [1.0, 0.0, None, 4.0]}).write_parquet(tmp_path / "in" / "rows.parquet")
+    report = scoreline.run(tmp_path / "job.py", "rows")
+    assert report.counts.reasons == {"prediction:not finite": 2}
+    assert scoreline.read(tmp_path / "job.py", "rows")["y"].to_list() == [1.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("predict", "output", "told"),
+    [
+        ("probabilities", prediction("p"), r"prediction\('p_setosa', field='setosa'\)"),
+        ("probability", prediction("p", field="1"), "there are fields with predict='probabilities'"),
+    ],
+)
+def test_a_declaration_that_cannot_hold_what_it_asks_for_is_told(tmp_path, predict, output, told):
+    _, job = classified(tmp_path, predict, [output])
+    (finding,) = lint(job)
+    assert re.search(told, finding)
+
+
+def test_a_struct_is_no_output_column(tmp_path):
+    with pytest.raises(JobError, match="cannot have the type") as caught:
+        prediction("p", pl.Struct({"a": pl.Float64}))
+    assert "prediction(name, field='...')" in caught.value.hint
+    with pytest.raises(JobError, match="none of 'value', 'probability', 'probabilities'"):
+        classified(tmp_path, "proba", [prediction()])
+
+
+def test_inspect_and_doctor_tell_what_a_native_model_is(tmp_path, trained, rows, monkeypatch):
+    trained["xgboost"].save_model(tmp_path / "m.json")
+    (tmp_path / "in").mkdir()
+    pl.from_pandas(rows[0]).write_parquet(tmp_path / "in" / "rows.parquet")
+    text = FUNCTION.format(more=0).replace("model=halves", 'model="m.json"')
+    text = text.replace('[sl.number("a")]', '[sl.number(name) for name in "abc"]')
+    (tmp_path / "job.py").write_text(text)
+    (tmp_path / "helper.py").write_text("half = None\n")
+    job = str(tmp_path / "job.py")
+    told = json.loads(
+        CliRunner().invoke(cli, ["models", "inspect", str(tmp_path / "m.json"), "--job", job, "--json"]).stdout
+    )
+    assert told["kind"] == "XGBoost gbtree, binary:logistic"
+    assert (told["inputs"], told["classes"], told["trusted"]) == (["a", "b", "c"], ["0", "1"], "needs none")
+    found = json.loads(CliRunner().invoke(cli, ["doctor", job, "--json"]).stdout)
+    said = [one["detail"] for one in found if one["name"] == "model"]
+    assert any("reads a, b, c; classes 0, 1; predicts labels; made with xgboost" in one for one in said)
+    assert [one["state"] for one in found if one["name"] == "model"] == ["ok"] * len(said)
+    (tmp_path / "job.py").write_text(FUNCTION.format(more=0))
+    found = json.loads(CliRunner().invoke(cli, ["doctor", job, "--json"]).stdout)
+    assert any("the function halves of" in one["detail"] for one in found if one["name"] == "model")

@@ -189,6 +189,36 @@ def test_predictions_are_compared_as_numbers_or_as_labels(carrying, then, now, d
         vet(job(), known, said)
 
 
+def test_several_numbers_in_a_row_are_compared_by_their_names(carrying):
+    then = pl.DataFrame({"no": [0.5, 0.25, 1.0], "yes": [0.5, 0.75, NAN]}).to_struct()
+    assert vet(job(), carrying(then), Saying(then)) == []
+    near = then.struct.unnest().with_columns(pl.col("yes") + 1e-12).to_struct()
+    assert vet(job(), carrying(then), Saying(near)) == []
+    for now, rows in (
+        (then.struct.unnest().with_columns(yes=pl.Series([0.5, 0.7, NAN])).to_struct(), 1),
+        (then.struct.unnest().rename({"no": "other"}).to_struct(), 3),
+        (then.struct.unnest().select("yes", "no").to_struct(), 3),
+        (pl.Series([0.5, 0.75, 0.0]), 3),
+    ):
+        with pytest.raises(ModelInvalid, match=f"{rows} of 3 golden rows differ"):
+            vet(job(), carrying(then), Saying(now))
+
+
+def test_golden_rows_are_compared_as_what_their_training_asked_for(carrying):
+    @dataclass(frozen=True)
+    class Loading:
+        carried: Carrying
+
+        def card(self):
+            return replace(self.carried.card(), predict="probability")
+
+        def load(self, features, predict):
+            assert (features, predict) == (FEATURES, "probability")
+            return Saying(pl.Series([0.1, 0.2, 0.3]))
+
+    assert vet(job(), Loading(carrying([0.1, 0.2, 0.3])), Saying(pl.Series([0, 0, 0]))) == []
+
+
 def test_the_accelerated_form_is_compared_too(carrying):
     right = pl.Series([1.0, 2.0, 3.0])
     with pytest.raises(ModelInvalid, match=r"the accelerated form of the model does not predict.*1 of 3"):
@@ -268,7 +298,8 @@ def test_of_a_library_that_only_computes_the_major_version_counts(package):
         vet(job(), Carrying(card(made_with={package: "999.0"})), forest())
 
 
-def test_a_package_that_is_gone_counts():
+def test_a_package_that_is_gone_counts(monkeypatch):
+    monkeypatch.setattr("scoreline.card.running_versions", dict)
     with pytest.raises(ModelOutdated, match=r"xgboost 1\.7\.6 \(now none\)"):
         vet(job(), Carrying(card(made_with={"xgboost": "1.7.6"})), forest())
 

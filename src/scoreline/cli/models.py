@@ -56,7 +56,7 @@ def inspect(model: str, job: str | None, settings: tuple[str, ...], *, as_json: 
     """Show what MODEL (a file, a folder or a URI) is.
 
     Unless it is trusted, it is not loaded: only the names that it would import are read. A skops file whose types are
-    all known runs no code and needs no trust.
+    all known runs no code and needs no trust, nor does a file of XGBoost, LightGBM or ONNX.
     """
     from scoreline.cli import show
     from scoreline.models.inspect import inspected

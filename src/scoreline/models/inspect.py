@@ -39,7 +39,7 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
     if needs_no_trust(file):
         facts["trusted"], loadable = "needs none", True
     elif kind_of(file) == PYFUNC:
-        loadable = trusted is not None
+        loadable = True  # its description alone is read
     elif file.suffix.lower() == SKOPS:
         types = untrusted_types(file)
         facts |= {"trusted": trusted or ("no" if types else "needs none"), "unknown": types}

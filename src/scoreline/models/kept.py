@@ -167,7 +167,7 @@ def describe_content(content: bytes, path: Path, *, trusted: bool) -> dict[str, 
     if kind == PYFUNC:
         from scoreline.models import pyfunc
 
-        return pyfunc.about(pyfunc.load(str(path.parent)))
+        return pyfunc.told(content)
     loaded, about = _opened(content, str(path), trusted=trusted)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
     facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts)}

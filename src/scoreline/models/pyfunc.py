@@ -5,6 +5,7 @@ It runs code of its own, so somebody has to trust it. MLflow is imported when su
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,8 @@ from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.native import same_predictions
 from scoreline.models.shapes import VALUE, require_names, series_of, slices
 
-_AT_ONCE = 131_072
-"""Rows of one call: as fast as one call on all of them, and memory does not grow with these."""
+_VALUES_AT_ONCE, _LEAST_ROWS = 4_000_000, 32_768
+"""Of one call: MLflow takes some two milliseconds for each, and 4 million values 32 MB, however many rows there are."""
 _TYPES: dict[str, Any] = {
     "boolean": pl.Boolean,
     "integer": pl.Int32,
@@ -59,10 +60,22 @@ def load(folder: str) -> Any:
         ) from error
 
 
-def about(loaded: Any) -> dict[str, Any]:
-    """Kind and inputs of a loaded model, for people."""
-    loader = str(loaded.metadata.flavors["python_function"].get("loader_module", "python_function"))
-    return {"kind": f"MLflow pyfunc, {loader}", "inputs": [name for name, _ in _signature(loaded) or ()]}
+def told(description: bytes) -> dict[str, Any]:
+    """Kind and inputs of a model by its ``MLmodel`` alone; no code of it runs.
+
+    Raises:
+        ModelInvalid: it is damaged.
+    """
+    import yaml
+
+    try:
+        form = yaml.safe_load(description)
+        listed = json.loads((form.get("signature") or {}).get("inputs") or "[]")
+        names = [str(one["name"]) for one in listed if "name" in one]
+        loader = form["flavors"]["python_function"].get("loader_module", "python_function")
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelInvalid(f"MLmodel is damaged: {error}", hint="log the model again") from error
+    return {"kind": f"MLflow pyfunc, {loader}", "inputs": names}
 
 
 def adapt(
@@ -82,7 +95,8 @@ def adapt(
     signature = _signature(loaded)
     require_names([name for name, _ in signature or ()], features)
     types = dict(signature) if signature else dict.fromkeys(features)
-    return PyfuncModel(loaded, tuple(types), types, about(loaded) | facts, batch)
+    loader = str(loaded.metadata.flavors["python_function"].get("loader_module", "python_function"))
+    return PyfuncModel(loaded, tuple(types), types, {"kind": f"MLflow pyfunc, {loader}"} | facts, batch)
 
 
 def _signature(loaded: Any) -> list[tuple[str, str | None]] | None:
@@ -114,7 +128,8 @@ class PyfuncModel:
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
-        parts = slices(features.select(self.inputs), self.batch or _AT_ONCE)
+        rows = max(_LEAST_ROWS, _VALUES_AT_ONCE // max(1, len(self.inputs)))
+        parts = slices(features.select(self.inputs), self.batch or rows)
         return Predictions(pl.concat([self._predicted(part) for part in parts]))
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:

@@ -10,7 +10,7 @@ import polars as pl
 
 from scoreline.models.encoders import learned_by
 from scoreline.models.kept import KeptModel, describe_content, open_model
-from scoreline.models.kinds import LIBRARIES, PYFUNC, kind_of
+from scoreline.models.kinds import LIBRARIES, PYFUNC, kind_of, read_native
 from scoreline.models.sklearn import name_of
 from scoreline.sketch import Sketch, Wanted
 
@@ -31,7 +31,7 @@ def sketched(kept: KeptModel) -> Sketch:
     if kind in LIBRARIES or kind == PYFUNC:
         path = Path(kept.path)
         about = describe_content(path.read_bytes(), path, trusted=kept.trusted)
-        wants = tuple(Wanted(name) for name in about["inputs"])
+        wants = tuple(_wanted_natively(kept, kind, about["inputs"]))
         return Sketch(about["kind"], wants, card.features if card is not None else (), "Float64")
     loaded = open_model(kept)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
@@ -41,6 +41,14 @@ def sketched(kept: KeptModel) -> Sketch:
         declared=card.features if card is not None else (),
         labels=_labels(parts[-1]),
     )
+
+
+def _wanted_natively(kept: KeptModel, kind: str, inputs: list[str]) -> Iterator[Wanted]:
+    reads = getattr(read_native(Path(kept.path).read_bytes(), kept.path), "reads", None) if kind in LIBRARIES else None
+    for name in inputs:
+        known = reads.known.get(name) if reads is not None else None
+        values = () if known is None else tuple(known.cast(pl.String).head(_SHOWN).to_list())
+        yield Wanted(name, values, is_category=None if reads is None else known is not None)
 
 
 def _wants(parts: tuple[Any, ...]) -> Iterator[Wanted]:

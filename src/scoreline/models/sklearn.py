@@ -265,7 +265,11 @@ class FrameModel:
     @property
     def _names(self) -> tuple[str, ...] | None:
         names = getattr(self.estimator, "feature_names_in_", None)
-        return None if names is None else tuple(str(name) for name in names)
+        if names is None:
+            return None
+        found = tuple(str(name) for name in names)
+        # So LightGBM calls the columns of an array, which have no names.
+        return None if found == tuple(f"Column_{at}" for at in range(len(found))) else found
 
 
 def _knows_none(estimator: Any) -> bool:

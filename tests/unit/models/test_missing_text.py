@@ -58,6 +58,6 @@ def test_predictions_in_slices_are_those_at_once(missing, rows, monkeypatch):
     areas = [None, None, None, "a", "b", "c", "a", None, "b", "a", "c", None]
     miles = [0.5 * row for row in range(len(areas))]
     at_once = predicted(pipeline, areas, miles)
-    monkeypatch.setattr(adapter, "_RECORDS_AT_ONCE", rows)
+    monkeypatch.setattr(adapter, "AT_ONCE", rows)
     np.testing.assert_allclose(predicted(pipeline, areas, miles), at_once, rtol=1e-12)
     np.testing.assert_allclose(at_once, pipeline.predict(trips(areas, miles, missing)), rtol=1e-12)

@@ -12,12 +12,14 @@ import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 from tests.unit.models.pickles import RECORDS, TARGET, pair
 
@@ -240,6 +242,54 @@ def test_several_outputs_are_a_struct_by_position():
 def test_what_cannot_predict_is_refused(loaded):
     with pytest.raises(ModelInvalid, match="cannot predict"):
         adapt(loaded, ("a",), {})
+
+
+# --- probabilities --------------------------------------------------------------------------------------------------
+
+
+def classifiers(labels):
+    """(model, features, frame, the estimator's own probabilities): by dictionaries, by names and by position."""
+    target = [labels[at % len(labels)] for at in range(len(RECORDS))]
+    vectorizer = DictVectorizer()
+    forest = RandomForestClassifier(n_estimators=3, random_state=0)
+    forest.fit(vectorizer.fit_transform(RECORDS), target)
+    found = pl.DataFrame(RECORDS, schema=["r", "d"])
+    yield (vectorizer, forest), ("r", "d"), found, forest.predict_proba(vectorizer.transform(found.to_dicts()))
+    piped = make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=3, random_state=0))
+    repeated = [labels[at % len(labels)] for at in range(NUMBERS.height)]
+    piped.fit(NUMBERS.to_pandas(), repeated)
+    yield piped, ("a", "b"), NUMBERS, piped.predict_proba(NUMBERS.to_pandas())
+    nearest = KNeighborsClassifier(1).fit(NUMBERS.to_numpy(), repeated)
+    yield nearest, ("a", "b"), NUMBERS, nearest.predict_proba(NUMBERS.to_numpy())
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [True, False], [3, 1, 2], [-1.0, 0.0]], ids=str)
+def test_probabilities_are_fields_named_by_the_classes(labels):
+    for loaded, features, frame, expected in classifiers(labels):
+        model = adapt(loaded, features, {}, 2, "probabilities")
+        found = model.predict(frame).values.struct.unnest()
+        assert found.columns == [str(one) for one in np.unique(labels)] == model.describe()["classes"]
+        assert (found.to_numpy() == expected).all()
+        if (faster := model.accelerated()) is not None:
+            assert model.parity(faster, frame).agrees
+            assert faster.predict(frame).values.struct.unnest().equals(found)
+        if len(labels) == 2:
+            second = adapt(loaded, features, {}, None, "probability").predict(frame).values
+            assert second.to_list() == expected[:, 1].tolist()
+        else:
+            with pytest.raises(ModelInvalid, match="has 3: 1, 2, 3"):
+                adapt(loaded, features, {}, None, "probability")
+
+
+def test_what_has_no_probabilities_is_refused_when_it_is_loaded():
+    numbers = NUMBERS.to_numpy()
+    several = RandomForestClassifier(2).fit(numbers, [[0, 1], [1, 0], [1, 1]])
+    for estimator in (LinearRegression().fit(numbers, TARGET), LinearSVC().fit(numbers, [0, 1, 1]), several):
+        for predict in ("probability", "probabilities"):
+            with pytest.raises(ModelInvalid, match="gives no probabilities"):
+                adapt(estimator, ("a", "b"), {}, None, predict)
+    both = adapt(several, ("a", "b"), {}).predict(NUMBERS).values.struct.unnest()
+    assert (both.to_numpy() == several.predict(numbers)).all()
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
