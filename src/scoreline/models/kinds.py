@@ -6,7 +6,6 @@ so it is first tried in another process, once for each content and version of th
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import subprocess
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 SKOPS, MLMODEL = ".skops", "MLmodel"
 PICKLES = {".bin", ".pkl", ".pickle", ".joblib"}
 SKLEARN, PYFUNC = "sklearn", "pyfunc"
+_ENDED: dict[tuple[str, str], int | None] = {}
+"""(SHA-256 of a file, library) -> how its trial ended, in this process."""
 _PATIENCE = 120.0
 """Seconds for a file to be tried; importing a library takes some."""
 
@@ -118,7 +119,10 @@ def _require_harmless(content: bytes, path: str, library: Library, mark: Path | 
     digest = hashlib.sha256(content).hexdigest()
     if mark is not None and mark.is_file() and mark.read_text("utf-8", errors="replace") == digest:
         return
-    ended = _tried_apart(content, library)
+    known = (digest, library.called)
+    if known not in _ENDED:
+        _ENDED[known] = _tried_apart(content, library)
+    ended = _ENDED[known]
     if ended is not None and ended < 0:
         raise ModelInvalid(
             f"the model {path} makes {library.called} crash (signal {-ended})",
@@ -128,7 +132,6 @@ def _require_harmless(content: bytes, path: str, library: Library, mark: Path | 
         mark.write_text(digest, encoding="utf-8")
 
 
-@functools.lru_cache(maxsize=16)
 def _tried_apart(content: bytes, library: Library) -> int | None:
     """How a process ended that has read the content and predicted something; None where none could be started."""
     # Without scikit-learn, which these libraries import where they find it: that takes longer than all the rest.
