@@ -1,1 +1,1 @@
-"""Compiled forms of models: arrays and small JSON, that compute what the original would."""
+"""The fastest exact forms of models: arrays and small JSON, computed without the library that trained them."""

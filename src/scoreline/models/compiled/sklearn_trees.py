@@ -1,0 +1,322 @@
+"""scikit-learn's trees and their ensembles, read into `Trees` and the `Link` of what they predict.
+
+Whatever is not known to be reproduced exactly has no compiled form: subclasses, classifiers of several outputs,
+boosting that starts from a model of its own, categories that are neither plain text nor numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scoreline.models.compiled.keys import MISSING_CATEGORY, Keys, float_keys, rounded_down
+from scoreline.models.compiled.link import Link
+from scoreline.models.compiled.trees import SPLIT_WORDS, Trees, column_bits
+
+_TREES = ("DecisionTreeRegressor", "DecisionTreeClassifier", "ExtraTreeRegressor", "ExtraTreeClassifier")
+_FORESTS = ("RandomForestRegressor", "RandomForestClassifier", "ExtraTreesRegressor", "ExtraTreesClassifier")
+_EXACT = 2.0**53
+_LEAF = -1
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """One tree as its library keeps it: (nodes,) each, children behind their parents, and a leaf's left child is -1.
+
+    ``column`` is the position among the key columns, ``threshold`` a key, or the number of a split by categories.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    column: np.ndarray
+    threshold: np.ndarray
+    missing_left: np.ndarray
+    values: np.ndarray
+
+
+def read_trees(estimator: Any) -> tuple[Trees, Link] | None:
+    """The compiled form of a fitted estimator, None where there is no exact one.
+
+    Only attributes are read; but for the constant that GradientBoosting starts from nothing of it is called.
+
+    Args:
+        estimator: of scikit-learn.
+    """
+    kind = type(estimator).__name__
+    if not type(estimator).__module__.startswith("sklearn.") or not hasattr(estimator, "n_features_in_"):
+        return None
+    if kind in _TREES:
+        return _of_forest(estimator, [estimator])
+    if kind in _FORESTS:
+        return _of_forest(estimator, estimator.estimators_)
+    if kind in {"GradientBoostingRegressor", "GradientBoostingClassifier"}:
+        return _of_boosting(estimator)
+    if kind in {"HistGradientBoostingRegressor", "HistGradientBoostingClassifier"}:
+        return _of_histograms(estimator)
+    return None
+
+
+# ---------------------------------------------------------------------------------------- trees of 32-bit floats
+
+
+def _of_forest(estimator: Any, members: Sequence[Any]) -> tuple[Trees, Link] | None:
+    link = _forest_link(estimator)
+    if link is None or not members or any(type(member).__name__ not in _TREES for member in members):
+        return None
+    single = members[0] is estimator
+    # scikit-learn asks the first tree whether missing values are allowed.
+    takes_missing = bool(members[0]._support_missing_values(np.empty((0, 0))))  # noqa: SLF001
+    trees = [member.tree_ for member in members]
+    values = [tree.value.reshape(tree.node_count, -1) for tree in trees]
+    # A single tree's values are taken as they are; -0.0 is what adding changes nothing of.
+    base = np.full(values[0].shape[1], -0.0 if single else 0.0)
+    firsts = np.zeros(len(trees), dtype=np.uint64)
+    made = _of_floats(estimator, trees, values, firsts, base, len(trees), takes_missing=takes_missing)
+    return None if made is None else (made, link)
+
+
+def _forest_link(estimator: Any) -> Link | None:
+    if not hasattr(estimator, "classes_"):
+        return Link("identity")
+    return Link.to_labels("mean", estimator.classes_) if estimator.n_outputs_ == 1 else None
+
+
+def _of_boosting(estimator: Any) -> tuple[Trees, Link] | None:
+    link, base = _boosting_link(estimator), _start(estimator)
+    members = estimator.estimators_
+    if link is None or base is None or any(type(member).__name__ != _TREES[0] for member in members.flat):
+        return None
+    # The exponential loss has half the log odds as its score. Twice a float is exact, and so is the sum of such.
+    factor = 2.0 if type(estimator._loss).__name__ == "ExponentialLoss" else 1.0  # noqa: SLF001
+    trees = [member.tree_ for member in members.flat]
+    values = [factor * (estimator.learning_rate * tree.value.reshape(tree.node_count, 1)) for tree in trees]
+    firsts = np.tile(np.arange(members.shape[1], dtype=np.uint64), members.shape[0])
+    made = _of_floats(estimator, trees, values, firsts, factor * base, 1, takes_missing=False)
+    return None if made is None else (made, link)
+
+
+def _boosting_link(estimator: Any) -> Link | None:
+    loss = type(estimator._loss).__name__  # noqa: SLF001
+    if not hasattr(estimator, "classes_"):
+        same = {"HalfSquaredError", "AbsoluteError", "HuberLoss", "PinballLoss"}
+        return Link("identity") if loss in same else None
+    if loss in {"HalfBinomialLoss", "ExponentialLoss"} and len(estimator.classes_) == 2:
+        return Link.to_labels("logistic", estimator.classes_, zero=1)
+    return Link.to_labels("softmax", estimator.classes_) if loss == "HalfMultinomialLoss" else None
+
+
+_CONSTANT = {"prior", "most_frequent", "constant", "mean", "median", "quantile"}
+
+
+def _start(estimator: Any) -> np.ndarray | None:
+    """(outputs,) the scores before any tree; None where they depend on the row, or on chance."""
+    outputs = estimator.estimators_.shape[1]
+    if isinstance(estimator.init_, str):
+        return np.zeros(outputs) if estimator.init_ == "zero" else None
+    dummy = type(estimator.init_).__name__ in {"DummyRegressor", "DummyClassifier"}
+    if (
+        not dummy
+        or not type(estimator.init_).__module__.startswith("sklearn.")
+        or estimator.init_.strategy not in _CONSTANT
+    ):
+        return None
+    start = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))  # noqa: SLF001
+    return np.asarray(start, dtype=np.float64).reshape(-1) if np.size(start) == outputs else None
+
+
+def _of_floats(
+    estimator: Any,
+    trees: Sequence[Any],
+    values: Sequence[np.ndarray],
+    firsts: np.ndarray,
+    base: np.ndarray,
+    divisor: int,
+    *,
+    takes_missing: bool,
+) -> Trees | None:
+    """Trees whose thresholds are compared with 32-bit floats."""
+    used = np.unique(np.concatenate([tree.feature[tree.children_left != _LEAF] for tree in trees]))
+    place = np.zeros(estimator.n_features_in_, dtype=np.int64)
+    place[used] = np.arange(len(used))
+    keys = Keys(estimator.n_features_in_, used.astype(np.int64), takes_missing=takes_missing)
+    read = [
+        _Tree(
+            tree.children_left,
+            tree.children_right,
+            place[np.maximum(tree.feature, 0)],
+            float_keys(rounded_down(tree.threshold)),
+            tree.missing_go_to_left.astype(bool),
+            value,
+        )
+        for tree, value in zip(trees, values, strict=True)
+    ]
+    return _packed(keys, read, np.empty((0, SPLIT_WORDS), dtype=np.uint32), firsts, base, divisor)
+
+
+# ---------------------------------------------------------------------------------------- trees of histograms
+
+
+def _of_histograms(estimator: Any) -> tuple[Trees, Link] | None:
+    base = np.asarray(estimator._baseline_prediction)  # noqa: SLF001
+    link, columns = _histogram_link(estimator), _categorical(estimator)
+    if link is None or columns is None or base.dtype != np.float64:
+        return None
+    is_category, known, texts = columns
+    predictors = [predictor for iteration in estimator._predictors for predictor in iteration]  # noqa: SLF001
+    outputs = estimator.n_trees_per_iteration_
+    # The encoder's columns come first.
+    order = np.concatenate([np.flatnonzero(is_category), np.flatnonzero(~is_category)])
+    keys = _histogram_keys(order, is_category, known, predictors)
+    place = np.zeros(len(order), dtype=np.int64)
+    place[keys.numbers] = np.arange(len(keys.numbers))
+    place[keys.categories] = keys.constant + 1 + np.arange(len(keys.categories))
+    read, splits = [], [np.empty((0, SPLIT_WORDS), dtype=np.uint32)]
+    for predictor in predictors:
+        read.append(_of_predictor(predictor.nodes, order, place, keys, sum(map(len, splits))))
+        splits.append(_rightward(predictor))
+    firsts = np.tile(np.arange(outputs, dtype=np.uint64), len(predictors) // outputs)
+    start = np.broadcast_to(base.reshape(-1), (outputs,)).copy()
+    made = _packed(keys, read, np.concatenate(splits), firsts, start, 1, texts)
+    return None if made is None else (made, link)
+
+
+_LINKS = {"IdentityLink": "identity", "LogLink": "log"}
+
+
+def _histogram_link(estimator: Any) -> Link | None:
+    link = type(estimator._loss.link).__name__  # noqa: SLF001
+    if not hasattr(estimator, "classes_"):
+        kind = _LINKS.get(link)
+        return None if kind is None else Link("identity" if kind == "identity" else "log")
+    if link == "LogitLink" and len(estimator.classes_) == 2:
+        return Link.to_labels("logistic", estimator.classes_)
+    return Link.to_labels("softmax", estimator.classes_) if link == "MultinomialLogit" else None
+
+
+def _categorical(estimator: Any) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, tuple[str, ...]]] | None:
+    """Which columns are categories; column -> their values as floats; column -> their texts."""
+    if not hasattr(estimator, "_preprocessor"):
+        return None  # of a version that encoded categories in another way
+    if estimator._preprocessor is None:  # noqa: SLF001
+        return np.zeros(estimator.n_features_in_, dtype=bool), {}, {}
+    is_category = np.asarray(estimator.is_categorical_, dtype=bool)
+    encoder = estimator._preprocessor.named_transformers_["encoder"]  # noqa: SLF001
+    known, texts = {}, {}
+    for column, categories in zip(np.flatnonzero(is_category).tolist(), encoder.categories_, strict=True):
+        values = _without_nan(categories)
+        if all(isinstance(value, str) for value in values):
+            texts[column] = tuple(map(str, values))
+            known[column] = np.arange(len(values), dtype=np.float64)
+        elif np.asarray(categories).dtype.kind in "biuf" and all(abs(value) <= _EXACT for value in values):
+            known[column] = np.array(values, dtype=np.float64)
+        else:
+            return None
+    return is_category, known, texts
+
+
+def _without_nan(categories: Any) -> list[Any]:
+    listed = np.asarray(categories).tolist()
+    return listed[:-1] if listed and isinstance(listed[-1], float) and np.isnan(listed[-1]) else list(listed)
+
+
+def _histogram_keys(
+    order: np.ndarray, is_category: np.ndarray, known: dict[int, np.ndarray], predictors: Sequence[Any]
+) -> Keys:
+    inner = [predictor.nodes[predictor.nodes["is_leaf"] == 0] for predictor in predictors]
+    column = order[np.concatenate([nodes["feature_idx"] for nodes in inner])]
+    threshold = np.concatenate([nodes["num_threshold"] for nodes in inner])
+    # Of a category an infinite value is refused, whether a tree asks for it or not.
+    categories = np.flatnonzero(is_category)
+    numbers = np.setdiff1d(column, categories)
+    known_cuts = ~np.isnan(threshold)
+    cuts = tuple(np.unique(threshold[(column == one) & known_cuts]) for one in numbers)
+    return Keys(len(order), numbers, categories, tuple(known[one] for one in categories.tolist()), cuts)
+
+
+def _of_predictor(nodes: Any, order: np.ndarray, place: np.ndarray, keys: Keys, splits: int) -> _Tree:
+    leaf = nodes["is_leaf"] == 1
+    column = order[np.where(leaf, 0, nodes["feature_idx"])]
+    threshold = splits + nodes["bitset_idx"].astype(np.int64)
+    assert keys.cuts is not None
+    for one, cuts in zip(keys.numbers, keys.cuts, strict=True):
+        mine = (column == one) & ~leaf
+        found = nodes["num_threshold"][mine]
+        # Between -inf and inf lies NaN as a threshold, and nothing is at most NaN: everything is above -1.
+        threshold[mine] = np.where(np.isnan(found), -1, np.searchsorted(cuts, found))
+    left = np.where(leaf, _LEAF, nodes["left"].astype(np.int64))
+    missing_left = (nodes["missing_go_to_left"] == 1) & (nodes["is_categorical"] == 0)
+    return _Tree(left, nodes["right"].astype(np.int64), place[column], threshold, missing_left, nodes["value"][:, None])
+
+
+def _rightward(predictor: Any) -> np.ndarray:
+    """(splits, 9) which of a predictor's categories go right; the last word is of missing and unknown ones."""
+    leftward = np.asarray(predictor.raw_left_cat_bitsets, dtype=np.uint32)
+    nodes = predictor.nodes
+    mine = nodes[(nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 1)]
+    splits = np.zeros((len(leftward), SPLIT_WORDS), dtype=np.uint32)
+    splits[:, : MISSING_CATEGORY // 32] = ~leftward
+    splits[mine["bitset_idx"], MISSING_CATEGORY // 32] = mine["missing_go_to_left"] == 0
+    return splits
+
+
+# ---------------------------------------------------------------------------------------- packing
+
+
+def _packed(
+    keys: Keys,
+    trees: Sequence[_Tree],
+    splits: np.ndarray,
+    firsts: np.ndarray,
+    base: np.ndarray,
+    divisor: int,
+    texts: dict[int, tuple[str, ...]] | None = None,
+) -> Trees | None:
+    """The trees in the kernel's layout; None where one has more nodes than a word can tell."""
+    bits = column_bits(keys)
+    if bits > 30 or any(_size(tree) > 1 << (32 - bits) for tree in trees):
+        return None
+    starts = np.concatenate([[0], np.cumsum([int((tree.left == _LEAF).sum()) for tree in trees])])
+    parts = [_words(tree, keys, bits, int(start)) for tree, start in zip(trees, starts, strict=False)]
+    roots = np.concatenate([[0], np.cumsum([len(words) for words in parts])]).astype(np.uint64)
+    leaves = np.concatenate([tree.values[tree.left == _LEAF] for tree in trees])
+    arrays = {
+        "nodes": np.concatenate(parts),
+        "roots": roots,
+        "leaves": np.ascontiguousarray(leaves, dtype=np.float64),
+        "firsts": firsts,
+        "splits": splits,
+        "base": base,
+    }
+    return Trees.checked(keys, arrays, divisor, texts)
+
+
+def _size(tree: _Tree) -> int:
+    return 2 * (1 + int((tree.left != _LEAF).sum()))
+
+
+def _words(tree: _Tree, keys: Keys, bits: int, first_leaf: int) -> np.ndarray:
+    """(nodes,) uint64. Pairs of children lie in the order of their parents, which is nearly that of a walk.
+
+    The root is alone in the first pair; what is beside it is a leaf that nothing leads to.
+    """
+    leaf = tree.left == _LEAF
+    inner = np.flatnonzero(~leaf)
+    pairs = 2 * (1 + np.arange(len(inner)))
+    at = np.zeros(len(leaf), dtype=np.int64)
+    at[tree.left[inner]], at[tree.right[inner]] = pairs, pairs + 1
+    left = at.copy()
+    left[inner] = pairs
+    column = np.where(leaf, keys.constant, tree.column + keys.half * tree.missing_left)
+    low = np.where(leaf, first_leaf + np.cumsum(leaf) - 1, tree.threshold)
+    words = np.empty(_size(tree), dtype=np.uint64)
+    words[1] = _word(np.array([1]), np.array([keys.constant]), np.array([first_leaf]), bits)[0]
+    words[at] = _word(left, column, low, bits)
+    return words
+
+
+def _word(left: np.ndarray, column: np.ndarray, low: np.ndarray, bits: int) -> np.ndarray:
+    high = (left.astype(np.uint64) << np.uint64(bits)) | column.astype(np.uint64)
+    return np.asarray((high << np.uint64(32)) | (low.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64))
