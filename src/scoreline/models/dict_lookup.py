@@ -7,7 +7,7 @@ is the column ``f``, a missing number is NaN there, and what the vocabulary does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,6 +219,16 @@ def with_edges(features: pl.DataFrame) -> pl.DataFrame:
         target = pl.Float64 if _is_number(kind) else pl.String
         edges += [row.with_columns(pl.lit(value, dtype=target).alias(name)) for value in values]
     return pl.concat([features, *edges], how="vertical_relaxed")
+
+
+def with_values(features: pl.DataFrame, values: Sequence[float]) -> pl.DataFrame:
+    """Made-up rows: the first real one with each number, one after the other, in each feature that is one."""
+    row = features[:1]
+    numbers = [name for name, kind in features.schema.items() if kind.is_float()]
+    rows = [
+        row.drop(name).join(pl.DataFrame({name: values}, schema={name: pl.Float64}), how="cross") for name in numbers
+    ]
+    return pl.concat([row[:0], *(one.select(features.columns) for one in rows)], how="vertical_relaxed")
 
 
 def compare_matrices(original: Matrix, candidate: Matrix) -> str:

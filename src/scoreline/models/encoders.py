@@ -44,7 +44,8 @@ class Learned:
         if given is None:
             known = pl.repeat(value=False, n=column.len(), eager=True)
         else:
-            known = given.is_in(self.values.implode()).fill_null(value=False)
+            values = self.values.cast(given.dtype) if given.dtype.is_float() else self.values
+            known = given.is_in(values.implode()).fill_null(value=False)
         return ~(known | column.is_null()) if self.null else ~known
 
 

@@ -15,9 +15,10 @@ from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.form import is_form
+from scoreline.models.compiled.frames import encoded_form, thresholds
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
-from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges
+from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges, with_values
 from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
 from scoreline.models.shapes import (
     AT_ONCE,
@@ -244,11 +245,17 @@ class FrameModel:
         return _call(self.estimator, self.asked, features.select(self.inputs).to_numpy())
 
     def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`: there is none yet."""
-        return None
+        """See `scoreline.abc.Model.accelerated`."""
+        return self._encoded
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`."""
+        if is_form(candidate):
+            rows = features.select(candidate.inputs)
+            turns = with_values(rows, thresholds(self.estimator).tolist())
+            return compare(
+                self, candidate, rows, pl.concat([with_edges(rows)[rows.height :], turns], how="vertical_relaxed")
+            )
         mine, theirs = self.predict(features).values, candidate.predict(features).values
         same = mine.equals(theirs, null_equal=True)
         return Parity(same, features.height, 0.0 if same else float("nan"), "same predictions" if same else "others")
@@ -257,6 +264,10 @@ class FrameModel:
         """See `scoreline.abc.Model.describe`."""
         about = {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs)}
         return about | _told_classes(self.estimator) | self.facts
+
+    @functools.cached_property
+    def _encoded(self) -> Model | None:
+        return encoded_form(self.estimator, self._names or self.inputs, cast("Wanted", self.asked))
 
     @functools.cached_property
     def _learned(self) -> tuple[Learned, ...]:

@@ -17,6 +17,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
@@ -212,8 +213,8 @@ def test_text_for_a_model_that_reads_by_position_is_refused():
         model.predict(pl.DataFrame({"a": [1.0], "b": ["x"]}))
 
 
-def test_a_frame_model_has_no_accelerated_form():
-    assert adapt(LinearRegression().fit(NUMBERS.to_numpy(), TARGET), ("a", "b"), {}).accelerated() is None
+def test_a_model_of_neighbours_has_no_accelerated_form():
+    assert adapt(KNeighborsRegressor(1).fit(NUMBERS.to_numpy(), TARGET), ("a", "b"), {}).accelerated() is None
 
 
 @pytest.mark.parametrize(

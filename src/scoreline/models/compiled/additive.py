@@ -17,11 +17,9 @@ import polars as pl
 
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import ModelFailed, ModelInvalid
+from scoreline.models.compiled.linear import EPSILON
 from scoreline.models.compiled.link import Link, Wanted
 from scoreline.models.compiled.pairs import PairTable
-
-EPSILON = 1e-12
-"""Of linear models, relative to ``|intercept| + sum(|coefficient * value|)``."""
 
 
 @dataclass(frozen=True, slots=True)

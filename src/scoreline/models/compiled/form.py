@@ -18,7 +18,10 @@ import polars as pl
 
 from scoreline.abc import Model
 
-_KINDS = {"additive": "scoreline.models.compiled.additive:Additive"}
+_KINDS = {
+    "additive": "scoreline.models.compiled.additive:Additive",
+    "encoded": "scoreline.models.compiled.encoded:Encoded",
+}
 _HEADER = "header.json"
 _DIGEST = 32
 

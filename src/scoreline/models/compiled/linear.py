@@ -9,6 +9,9 @@ import numpy as np
 
 from scoreline.models.compiled.link import Link, Wanted
 
+EPSILON = 1e-12
+"""How far two sums may be apart, relative to ``|intercept| + sum(|coefficient * value|)``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:

@@ -1,0 +1,213 @@
+"""Columns: the numbers that fitted transformers make of features, one column at a time, without the transformers.
+
+A column of the matrix that an estimator reads comes from one feature, by a few steps: a category becomes its number, a
+missing value is filled, a mean is taken away. The steps compute with the very operations of the originals, in their
+order, so that each number has the original's bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from scoreline.errors import ModelFailed
+
+Operation = Literal["fill", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"]
+Step = tuple[Operation, float]
+"""An operation on numbers and its operand; ``fill`` replaces NaN."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The categories of one feature.
+
+    Attributes:
+        known: distinct texts, or ascending numbers.
+        numbers: (known,) what each becomes.
+        missing: what a missing value becomes; None: the original refuses it, as an unknown one is refused.
+        unknown: what any other value becomes; None: the original refuses it, and all rows beside it.
+        fill: what a missing value is taken for before it is looked up.
+    """
+
+    known: pl.Series
+    numbers: np.ndarray
+    missing: float | None
+    unknown: float | None
+    fill: str | float | None = None
+
+    def look_up(self, name: str, column: pl.Series) -> tuple[np.ndarray, int]:
+        """(rows,) numbers, and how many values were never seen.
+
+        Raises:
+            ModelFailed: the original refuses some of them, or the feature is of another kind than in training.
+        """
+        column = self._comparable(name, column)
+        if self.fill is not None:
+            column = column.fill_null(self.fill)
+        missing = column.is_null()
+        place = pl.int_range(self.known.len(), dtype=pl.Int32, eager=True)
+        found = column.replace_strict(self.known, place, default=-1, return_dtype=pl.Int32)
+        unknown = (found < 0) & ~missing if self.missing is not None else found < 0
+        if self.unknown is None and unknown.any():
+            raise ModelFailed(
+                f"the model has never seen some categories of {name!r}", unseen={name: unknown.arg_true().to_list()}
+            )
+        others = self.unknown if self.unknown is not None else np.nan
+        numbers = np.append(self.numbers, [others])[found.to_numpy()]
+        if self.missing is not None:
+            numbers[missing.to_numpy()] = self.missing
+        return numbers, int(unknown.sum())
+
+    def _comparable(self, name: str, column: pl.Series) -> pl.Series:
+        is_text = self.known.dtype == pl.String
+        if is_text and column.dtype in (pl.String, pl.Categorical, pl.Enum):
+            return column.cast(pl.String)
+        if not is_text and column.dtype.is_numeric():
+            numbers = column.cast(pl.Float64)
+            if numbers.is_infinite().any():
+                raise ModelFailed(f"the model cannot take an infinite {name!r}")
+            return numbers.fill_nan(None)
+        raise ModelFailed(f"{name!r} is {column.dtype}, and the model has learned {self.known.dtype}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a matrix, or several of which a category sets one to 1.
+
+    Attributes:
+        source: feature that it comes from.
+        codes: its categories, None for a number.
+        steps: what is done with the number, or with a category's.
+        spread: 0; or how many columns a category is spread over: its number is the place of the 1, or below 0.
+        finite: whether the original refuses infinite numbers before its last estimator sees them.
+    """
+
+    source: str
+    codes: Codes | None = None
+    steps: tuple[Step, ...] = ()
+    spread: int = 0
+    finite: bool = False
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix that it makes."""
+        return self.spread or 1
+
+    def values(self, column: pl.Series) -> tuple[np.ndarray, int]:
+        """(rows,) numbers, places where it is spread, and how many categories were never seen.
+
+        Raises:
+            ModelFailed: the original refuses some of them.
+        """
+        unseen = 0
+        if self.codes is not None:
+            numbers, unseen = self.codes.look_up(self.source, column)
+        else:
+            numbers = self._numbers(column)
+        for operation, operand in self.steps:
+            numbers = _OPERATIONS[operation](numbers, operand)
+        return numbers, unseen
+
+    def _numbers(self, column: pl.Series) -> np.ndarray:
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise ModelFailed(f"{self.source!r} is {column.dtype}, and the model has learned a number")
+        if column.dtype in (pl.Int64, pl.UInt64) and not _is_exact(column):
+            raise ModelFailed(f"{self.source!r} has whole numbers that no float can hold")
+        numbers = np.array(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+        if self.finite and np.isinf(numbers).any():
+            raise ModelFailed(f"the model cannot take an infinite {self.source!r}")
+        return numbers
+
+
+def _filled(numbers: np.ndarray, by: float) -> np.ndarray:
+    return np.where(np.isnan(numbers), by, numbers)
+
+
+_OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "fill": _filled,
+    "subtract": np.subtract,
+    "divide": np.divide,
+    "multiply": np.multiply,
+    "add": np.add,
+    "clip_low": np.maximum,
+    "clip_high": np.minimum,
+}
+_EXACT = 1 << 53
+
+
+def _is_exact(column: pl.Series) -> bool:
+    return bool(
+        column.is_between(-_EXACT if column.dtype.is_signed_integer() else 0, _EXACT).fill_null(value=True).all()
+    )
+
+
+def header_of(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """JSON form of columns."""
+    return [
+        {
+            "source": column.source,
+            "codes": None if column.codes is None else _codes_header(column.codes),
+            "steps": [[operation, operand.hex()] for operation, operand in column.steps],
+            "spread": column.spread,
+            "finite": column.finite,
+        }
+        for column in columns
+    ]
+
+
+def columns_of(header: Sequence[dict[str, Any]]) -> tuple[Column, ...]:
+    """The columns that a header described.
+
+    Raises:
+        ValueError: it described none.
+    """
+    try:
+        return tuple(
+            Column(
+                form["source"],
+                None if form["codes"] is None else _codes_of(form["codes"]),
+                tuple((_known(operation), float.fromhex(operand)) for operation, operand in form["steps"]),
+                int(form["spread"]),
+                bool(form["finite"]),
+            )
+            for form in header
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no columns: {error}") from error
+
+
+def _known(operation: str) -> Operation:
+    if operation not in _OPERATIONS:
+        raise ValueError(f"no operation: {operation}")
+    return operation  # type: ignore[return-value]
+
+
+def _codes_header(codes: Codes) -> dict[str, Any]:
+    texts = codes.known.dtype == pl.String
+    return {
+        "texts": texts,
+        "known": codes.known.to_list() if texts else [value.hex() for value in codes.known.to_list()],
+        "numbers": [value.hex() for value in codes.numbers.tolist()],
+        "missing": None if codes.missing is None else codes.missing.hex(),
+        "unknown": None if codes.unknown is None else codes.unknown.hex(),
+        "fill": codes.fill if texts or codes.fill is None else float(codes.fill).hex(),
+    }
+
+
+def _codes_of(form: dict[str, Any]) -> Codes:
+    def number(text: str | None) -> float | None:
+        return None if text is None else float.fromhex(text)
+
+    texts = form["texts"]
+    known = pl.Series(form["known"], dtype=pl.String) if texts else pl.Series(map(float.fromhex, form["known"]))
+    return Codes(
+        known if texts else known.cast(pl.Float64),
+        np.array([float.fromhex(text) for text in form["numbers"]], dtype=np.float64),
+        number(form["missing"]),
+        number(form["unknown"]),
+        form["fill"] if texts else number(form["fill"]),
+    )

@@ -1,0 +1,181 @@
+"""Encoded: features made into columns, and a linear model or trees behind them, without the library that trained it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from scoreline.abc import Model, Parity, Predictions
+from scoreline.errors import ModelFailed
+from scoreline.models.compiled.columns import Column, columns_of, header_of
+from scoreline.models.compiled.linear import EPSILON, Linear
+from scoreline.models.compiled.link import Link, Wanted
+from scoreline.models.compiled.trees import Trees
+
+_MATRIX_BYTES = 1 << 26
+_TREES = "trees."
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Implements `scoreline.models.compiled.form.Form`.
+
+    Args:
+        inputs: feature columns it reads.
+        columns: what is made of them, in the order of the estimator's input.
+        head: the estimator.
+        link: makes predictions of its scores.
+        predict_as: ``value``, ``probability`` or ``probabilities``.
+    """
+
+    inputs: tuple[str, ...]
+    columns: tuple[Column, ...]
+    head: Linear | Trees
+    link: Link
+    predict_as: Wanted = "value"
+
+    kind = "encoded"
+
+    def predict(self, features: pl.DataFrame) -> Predictions:
+        """See `scoreline.abc.Model.predict`."""
+        scores, unseen = self._scores(features)
+        return Predictions(self.link.values(scores, self.predict_as), unseen)
+
+    def doubt(self, features: pl.DataFrame) -> pl.Series:
+        """See `scoreline.models.compiled.form.Form.doubt`."""
+        if isinstance(self.head, Linear):
+            values, _ = self._values(features)
+            bound = EPSILON * _magnitudes(self.columns, self.head, values, features.height)
+        else:
+            bound = np.full(features.height, _summation_error(self.head))
+        if self.predict_as == "value" and self.link.classes:
+            return pl.Series(self.link.margins(self._scores(features)[0]) <= np.maximum(bound, EPSILON))
+        return pl.Series(bound)
+
+    def accelerated(self) -> Model | None:
+        """See `scoreline.abc.Model.accelerated`."""
+        return None
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """A compiled form is never the original of a comparison."""
+        raise ModelFailed("a compiled form cannot vouch for another one")
+
+    def describe(self) -> dict[str, Any]:
+        """See `scoreline.abc.Model.describe`."""
+        made = f"{len(self.head.firsts):,} trees" if isinstance(self.head, Trees) else "linear"
+        width = sum(column.width for column in self.columns)
+        return {"kind": f"compiled {made} over {width:,} columns", "inputs": list(self.inputs)}
+
+    def header(self) -> dict[str, Any]:
+        """JSON form of all but the arrays."""
+        told = {"inputs": list(self.inputs), "columns": header_of(self.columns), "link": self.link.header()}
+        head = self.head.header() if isinstance(self.head, Trees) else None
+        return told | {"predict_as": self.predict_as, "trees": head}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by name."""
+        if isinstance(self.head, Trees):
+            return {_TREES + name: array for name, array in self.head.arrays().items()}
+        return {"coefficients": self.head.coefficients, "intercept": self.head.intercept}
+
+    @classmethod
+    def of(cls, header: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Encoded:
+        """The form that header and arrays say.
+
+        Raises:
+            ValueError: they do not fit each other.
+        """
+        columns, link = columns_of(header["columns"]), Link.of(header["link"])
+        head: Linear | Trees
+        if header["trees"] is None:
+            head = Linear(arrays["coefficients"], arrays["intercept"], link)
+            if head.coefficients.shape != (sum(one.width for one in columns), *head.intercept.shape):
+                raise ValueError("coefficients and columns do not fit each other")
+        else:
+            named = {name[len(_TREES) :]: array for name, array in arrays.items()}
+            head = Trees.of(header["trees"], named)
+        return cls(tuple(header["inputs"]), columns, head, link, header["predict_as"])
+
+    def _scores(self, features: pl.DataFrame) -> tuple[np.ndarray, dict[str, int]]:
+        values, unseen = self._values(features)
+        if isinstance(self.head, Linear):
+            return _sums(self.columns, self.head, values, features.height), unseen
+        return _walked(self.columns, self.head, values, features.height), unseen
+
+    def _values(self, features: pl.DataFrame) -> tuple[list[np.ndarray], dict[str, int]]:
+        """(rows,) numbers of each column, and feature -> rows with a category that was never seen."""
+        values, unseen = [], dict[str, int]()
+        for column in self.columns:
+            numbers, count = column.values(features[column.source])
+            values.append(numbers)
+            if count:
+                unseen[column.source] = max(count, unseen.get(column.source, 0))
+        return values, unseen
+
+
+def _terms(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """(rows, outputs) what each column adds."""
+    start = 0
+    for column, numbers in zip(columns, values, strict=True):
+        block = head.coefficients[start : start + column.width]
+        start += column.width
+        if column.spread:
+            # Nothing is added where the place is below 0: it takes the last, a zero.
+            yield np.append(block, np.zeros((1, block.shape[1])), axis=0)[numbers.astype(np.int64)]
+        else:
+            yield numbers[:, np.newaxis] * block[0]
+
+
+def _sums(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray], rows: int) -> np.ndarray:
+    for column, numbers in zip(columns, values, strict=True):
+        if not column.spread and not np.isfinite(numbers).all():
+            raise ModelFailed(f"the model cannot take missing or infinite numbers, and {column.source!r} has some")
+    sums = np.zeros((rows, head.intercept.shape[0]))
+    for term in _terms(columns, head, values):
+        sums += term
+    return np.asarray(np.add(sums, head.intercept, out=sums))
+
+
+def _magnitudes(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray], rows: int) -> np.ndarray:
+    total = np.abs(head.intercept) + np.zeros((rows, head.intercept.shape[0]))
+    for term in _terms(columns, head, values):
+        total += np.abs(term)
+    return np.asarray(np.max(total, axis=1))
+
+
+def _walked(columns: tuple[Column, ...], head: Trees, values: list[np.ndarray], rows: int) -> np.ndarray:
+    width = sum(column.width for column in columns)
+    step = max(1, _MATRIX_BYTES // (8 * width))
+    scores = np.empty((rows, head.outputs))
+    for start in range(0, rows, step):
+        matrix = _matrix(columns, [one[start : start + step] for one in values], width)
+        if head.refuses(matrix).any():
+            raise ModelFailed("the model cannot take missing, infinite or huge numbers, and the features have some")
+        scores[start : start + step] = head.scores(matrix)
+    return scores
+
+
+def _matrix(columns: tuple[Column, ...], values: list[np.ndarray], width: int) -> np.ndarray:
+    """(rows, width) what the estimator itself would read."""
+    rows = len(values[0])
+    matrix = np.zeros((rows, width))
+    start = 0
+    for column, numbers in zip(columns, values, strict=True):
+        if column.spread:
+            (there,) = np.nonzero(numbers >= 0)
+            matrix[there, start + numbers[there].astype(np.int64)] = 1.0
+        else:
+            matrix[:, start] = numbers
+        start += column.width
+    return matrix
+
+
+def _summation_error(trees: Trees) -> float:
+    """How far two orders of adding up the leaves may be apart, at most."""
+    count = len(trees.firsts) + 2
+    largest = float(np.abs(trees.leaves).max(initial=0.0)) + float(np.abs(trees.base).max(initial=0.0))
+    return count * count * largest * float(np.finfo(np.float64).eps) / trees.divisor

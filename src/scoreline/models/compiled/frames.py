@@ -1,0 +1,80 @@
+"""Makes the compiled form of an estimator or pipeline that reads a frame of named columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from scoreline.models.compiled.columns import Codes, Column
+from scoreline.models.compiled.encoded import Encoded
+from scoreline.models.compiled.linear import read_linear
+from scoreline.models.compiled.link import Wanted
+from scoreline.models.compiled.sklearn_trees import read_trees
+from scoreline.models.compiled.transformers import read_columns
+from scoreline.models.compiled.trees import Trees
+
+_EDGES = 64
+
+
+def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "value") -> Encoded | None:
+    """The form of a fitted estimator or pipeline, None where there is no exact one.
+
+    Args:
+        estimator: of scikit-learn.
+        names: features, in the order of its input.
+        predict_as: what is asked of it.
+    """
+    steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+    columns = read_columns(steps[:-1], names)
+    if columns is None:
+        return None
+    linear = read_linear(steps[-1], predict_as)
+    if linear is not None:
+        if _has_texts(columns) or linear.coefficients.shape[0] != sum(column.width for column in columns):
+            return None
+        return Encoded(tuple(names), columns, linear, linear.link, predict_as)
+    if find_spec("numba") is None:
+        return None  # trees are walked by what it compiles
+    found = read_trees(steps[-1])
+    if found is None or (predict_as != "value" and not found[1].classes):
+        return None
+    trees, link = found
+    columns = _with_texts(columns, trees)
+    if _has_texts(columns) or trees.keys.width != sum(column.width for column in columns):
+        return None
+    return Encoded(tuple(names), columns, trees, link, predict_as)
+
+
+def _has_texts(columns: Sequence[Column]) -> bool:
+    """Whether a column is a text that was filled and never encoded."""
+    return any(column.codes is not None and not column.codes.known.len() for column in columns)
+
+
+def _with_texts(columns: tuple[Column, ...], trees: Trees) -> tuple[Column, ...]:
+    """The columns, with those that trees read as text looked up as they do."""
+    if not trees.texts or any(column.spread for column in columns):
+        return columns
+    found = list(columns)
+    for at, known in trees.texts.items():
+        if found[at].codes is None and not found[at].steps:
+            places = np.arange(len(known), dtype=np.float64)
+            codes = Codes(pl.Series(known, dtype=pl.String), places, float("nan"), float("nan"))
+            found[at] = replace(found[at], codes=codes)
+    return tuple(found)
+
+
+def thresholds(estimator: Any) -> np.ndarray:
+    """Some values at which trees of an estimator turn, and the floats beside them; for a comparison's edges."""
+    last = getattr(estimator, "steps", [("", estimator)])[-1][1]
+    members = np.ravel(np.asarray(getattr(last, "estimators_", [last]), dtype=object))
+    values = [one.tree_.threshold[one.tree_.feature >= 0] for one in members[:8] if hasattr(one, "tree_")]
+    for stage in getattr(last, "_predictors", [])[:8]:
+        values += [one.nodes["num_threshold"][one.nodes["is_leaf"] == 0] for one in stage]
+    every = np.unique(np.concatenate([np.empty(0), *values]))
+    chosen = every[np.isfinite(every)][:: max(1, len(every) // _EDGES)]
+    return np.concatenate([chosen, np.nextafter(chosen, np.inf), np.nextafter(chosen, -np.inf)])

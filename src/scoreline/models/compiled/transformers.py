@@ -1,0 +1,239 @@
+"""Transformers: reads scikit-learn's fitted transformers as columns, where each column comes from one feature.
+
+What is not known to be reproduced exactly has no columns: subclasses, transformers of several columns (components,
+polynomials), options that are seldom used. The comparison on real rows is the judge of what is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from scoreline.models.compiled.columns import Codes, Column, Operation, Step
+
+
+class Unknown(Exception):
+    """A part that has no exact columns."""
+
+
+def read_columns(steps: Sequence[Any], names: Sequence[str]) -> tuple[Column, ...] | None:
+    """The columns that a pipeline's transformers make of features; None where they cannot be told exactly.
+
+    Args:
+        steps: fitted transformers, in order.
+        names: features, in the order of the pipeline's input.
+    """
+    columns = [Column(name) for name in names]
+    try:
+        for step in steps:
+            columns = _after(step, columns)
+    except (Unknown, AttributeError, TypeError, ValueError, IndexError, KeyError):
+        return None
+    return tuple(columns)
+
+
+def _after(step: Any, columns: list[Column]) -> list[Column]:
+    if step is None or (isinstance(step, str) and step == "passthrough"):
+        return columns
+    name = type(step).__name__
+    if not type(step).__module__.startswith("sklearn."):
+        raise Unknown
+    if name == "Pipeline":
+        for _, inner in step.steps:
+            columns = _after(inner, columns)
+        return columns
+    if name == "ColumnTransformer":
+        return _beside_each_other(step, columns)
+    return _READERS[name](step, columns)
+
+
+def _beside_each_other(step: Any, columns: list[Column]) -> list[Column]:
+    names = [str(name) for name in getattr(step, "feature_names_in_", ())]
+    found: list[Column] = []
+    for _, inner, chosen in step.transformers_:
+        if isinstance(inner, str) and inner == "drop":
+            continue
+        found += _after(inner, [columns[place] for place in _places(chosen, names, len(columns))])
+    if not found:
+        raise Unknown
+    return found
+
+
+def _places(chosen: Any, names: list[str], count: int) -> list[int]:
+    if isinstance(chosen, slice | str | int):
+        chosen = list(range(count))[chosen] if isinstance(chosen, slice) else [chosen]
+    chosen = list(chosen)
+    if chosen and all(isinstance(one, bool | np.bool_) for one in chosen):
+        return [place for place, wanted in enumerate(chosen) if wanted]
+    return [names.index(one) if isinstance(one, str) else range(count)[int(one)] for one in chosen]
+
+
+def _plain_numbers(columns: list[Column]) -> None:
+    if any(column.spread for column in columns):
+        raise Unknown
+
+
+def _stepped(columns: list[Column], steps: Sequence[Sequence[Step]]) -> list[Column]:
+    _plain_numbers(columns)
+    return [
+        replace(column, steps=(*column.steps, *more), finite=column.codes is None)
+        for column, more in zip(columns, steps, strict=True)
+    ]
+
+
+def _standard(step: Any, columns: list[Column]) -> list[Column]:
+    taken = _each("subtract", step.mean_) if step.with_mean else None
+    scaled = _each("divide", step.scale_) if step.with_std else None
+    return _stepped(columns, _zipped(len(columns), taken, scaled))
+
+
+def _robust(step: Any, columns: list[Column]) -> list[Column]:
+    taken = _each("subtract", step.center_) if step.with_centering else None
+    scaled = _each("divide", step.scale_) if step.with_scaling else None
+    return _stepped(columns, _zipped(len(columns), taken, scaled))
+
+
+def _min_max(step: Any, columns: list[Column]) -> list[Column]:
+    low, high = map(float, step.feature_range)
+    steps = _zipped(len(columns), _each("multiply", step.scale_), _each("add", step.min_))
+    clipped: list[Step] = [("clip_low", low), ("clip_high", high)] if step.clip else []
+    return _stepped(columns, [[*one, *clipped] for one in steps])
+
+
+def _max_abs(step: Any, columns: list[Column]) -> list[Column]:
+    if getattr(step, "clip", False):
+        raise Unknown
+    return _stepped(columns, _zipped(len(columns), _each("divide", step.scale_)))
+
+
+def _each(operation: Operation, operands: Any) -> list[Step]:
+    return [(operation, float(one)) for one in operands]
+
+
+def _zipped(count: int, *parts: list[Step] | None) -> list[list[Step]]:
+    there = [part for part in parts if part is not None]
+    if any(len(part) != count for part in there):
+        raise Unknown
+    return [[part[at] for part in there] for at in range(count)]
+
+
+def _imputed(step: Any, columns: list[Column]) -> list[Column]:
+    _plain_numbers(columns)
+    if step.add_indicator or not _is_nan(step.missing_values):
+        raise Unknown
+    found = []
+    for column, filling in zip(columns, step.statistics_, strict=True):
+        if column.codes is not None:
+            raise Unknown
+        if isinstance(filling, str):
+            if column.steps:
+                raise Unknown
+            # What is filled is known once its categories are; see `_categories`.
+            found.append(replace(column, codes=Codes(pl.Series(dtype=pl.String), np.empty(0), None, None, filling)))
+        elif _is_nan(filling):
+            raise Unknown  # a column without any value, which the imputer leaves out
+        else:
+            found.append(replace(column, steps=(*column.steps, ("fill", float(filling))), finite=True))
+    return found
+
+
+def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
+    if np.dtype(step.dtype) != np.float64 or _has_rare(step):
+        raise Unknown
+    uses = step.handle_unknown == "use_encoded_value"
+    unknown = float(step.unknown_value) if uses else None
+    found = []
+    for column, known in zip(columns, step.categories_, strict=True):
+        values, has_missing = _categories(known)
+        missing = float(step.encoded_missing_value) if has_missing else None
+        # Like any other value that was never seen, where none was missing in training.
+        codes = _coded(column, values, np.arange(values.len(), dtype=np.float64), missing, unknown)
+        found.append(replace(column, codes=codes, steps=()))
+    return found
+
+
+def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
+    if np.dtype(step.dtype) != np.float64 or _has_rare(step):
+        raise Unknown
+    unknown = None if step.handle_unknown == "error" else -1.0
+    if step.handle_unknown not in {"error", "ignore", "infrequent_if_exist", "warn"}:
+        raise Unknown
+    dropped = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(columns)
+    found = []
+    for column, known, without in zip(columns, step.categories_, dropped, strict=True):
+        values, has_missing = _categories(known)
+        places = np.arange(len(known), dtype=np.float64)
+        if without is not None:
+            places[places > without] -= 1
+            places[int(without)] = -1
+        width = len(known) - (without is not None)
+        if not width:
+            raise Unknown
+        # A missing category is the last that was learned.
+        missing = float(places[-1]) if has_missing else None
+        codes = _coded(column, values, places[: values.len()], missing, unknown)
+        found.append(replace(column, codes=codes, steps=(), spread=width))
+    return found
+
+
+def _coded(
+    column: Column, values: pl.Series, numbers: np.ndarray, missing: float | None, unknown: float | None
+) -> Codes:
+    fill: str | float | None = None
+    if column.codes is not None:
+        fill = column.codes.fill  # of an imputer before it
+        if column.codes.known.len() or fill is None:
+            raise Unknown
+    elif column.steps:
+        if len(column.steps) != 1 or column.steps[0][0] != "fill":
+            raise Unknown
+        fill = column.steps[0][1]
+    if fill is not None and isinstance(fill, str) != (values.dtype == pl.String):
+        raise Unknown
+    return Codes(values, numbers, missing, unknown, fill)
+
+
+def _categories(known: Any) -> tuple[pl.Series, bool]:
+    """Categories without the missing one, and whether that was learned."""
+    values = np.asarray(known)
+    listed = values.tolist()
+    missing = [one is None or _is_nan(one) for one in listed]
+    if any(missing[:-1]):
+        raise Unknown
+    kept = [one for one, gone in zip(listed, missing, strict=True) if not gone]
+    if all(type(one) is str for one in kept):
+        return pl.Series(kept, dtype=pl.String), any(missing)
+    if values.dtype.kind not in "fiu" or (values.dtype.kind != "f" and max(map(abs, kept), default=0) > 1 << 53):
+        raise Unknown
+    return pl.Series([float(one) for one in kept], dtype=pl.Float64), any(missing)
+
+
+def _as_it_is(step: Any, columns: list[Column]) -> list[Column]:
+    """What ``passthrough`` becomes where it is fitted."""
+    if step.func is not None or step.validate:
+        raise Unknown
+    return columns
+
+
+def _has_rare(step: Any) -> bool:
+    return bool(getattr(step, "_infrequent_enabled", False))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+_READERS: dict[str, Callable[[Any, list[Column]], list[Column]]] = {
+    "FunctionTransformer": _as_it_is,
+    "StandardScaler": _standard,
+    "RobustScaler": _robust,
+    "MinMaxScaler": _min_max,
+    "MaxAbsScaler": _max_abs,
+    "SimpleImputer": _imputed,
+    "OrdinalEncoder": _ordinal,
+    "OneHotEncoder": _one_hot,
+}
