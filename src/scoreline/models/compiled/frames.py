@@ -34,20 +34,29 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
     if columns is None:
         return None
     linear = read_linear(steps[-1], predict_as)
-    if linear is not None:
-        if _has_texts(columns) or linear.coefficients.shape[0] != sum(column.width for column in columns):
-            return None
-        return Encoded(tuple(names), columns, linear, linear.link, predict_as)
-    if find_spec("numba") is None:
-        return None  # trees are walked by what it compiles
-    found = read_trees(steps[-1])
+    if linear is None:
+        return _of_trees(steps[-1], columns, tuple(names), predict_as)
+    if _has_texts(columns) or linear.coefficients.shape[0] != _width(columns):
+        return None
+    return Encoded(tuple(names), columns, linear, linear.link, predict_as)
+
+
+def _of_trees(
+    estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...], predict_as: Wanted
+) -> Encoded | None:
+    # What Numba compiles walks the trees.
+    found = read_trees(estimator) if find_spec("numba") is not None else None
     if found is None or (predict_as != "value" and not found[1].classes):
         return None
     trees, link = found
     columns = _with_texts(columns, trees)
-    if _has_texts(columns) or trees.keys.width != sum(column.width for column in columns):
+    if _has_texts(columns) or trees.keys.width != _width(columns):
         return None
-    return Encoded(tuple(names), columns, trees, link, predict_as)
+    return Encoded(names, columns, trees, link, predict_as)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns)
 
 
 def _has_texts(columns: Sequence[Column]) -> bool:

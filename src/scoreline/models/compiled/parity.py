@@ -35,7 +35,7 @@ def compare(original: Model, form: Form, rows: pl.DataFrame, edges: pl.DataFrame
     if not told.differs:
         found = _by_halves(original, form, edges)
         told = _Tally(told.rows + found.rows, max(told.largest, found.largest), found.differs)
-    detail = told.differs or "same predictions and refusals, but for the order of sums"
+    detail = told.differs or "same predictions"
     return Parity(not told.differs, told.rows, told.largest, detail)
 
 
