@@ -159,9 +159,9 @@ def test_a_changed_copy_of_the_model_does_not_predict(tiny):
     tiny.run(job)
     (kept,) = (tiny.home / "models").rglob("tiny.pkl")
     kept.write_bytes(kept.read_bytes()[:-1] + b"!")
-    from scoreline.models import kept as loading
+    from scoreline.models import loading
 
-    loading._load.cache_clear()
+    loading.load.cache_clear()
     recheck = explained(tiny, "one_0-5").recheck
     assert recheck.equal is None
     assert "was changed" in recheck.detail

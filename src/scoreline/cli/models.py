@@ -110,8 +110,8 @@ def _trusted(store: PathStore, one: KnownModel) -> str:
     """Why a model may be loaded, "needs none", or "" when it may not."""
     from scoreline.abc import ModelVersion
     from scoreline.errors import ScorelineError
-    from scoreline.models.kept import untrusted_types
     from scoreline.models.kinds import SKOPS, needs_no_trust
+    from scoreline.models.loading import untrusted_types
 
     if one.uri.startswith("function:/"):
         return "the job's own code"

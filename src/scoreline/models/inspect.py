@@ -10,8 +10,8 @@ from typing import Any
 from scoreline.abc import ModelVersion
 from scoreline.errors import InputChanged
 from scoreline.models.folder import digest_of, read_folder
-from scoreline.models.kept import describe_content, untrusted_types
 from scoreline.models.kinds import PYFUNC, SKOPS, kind_of, needs_no_trust
+from scoreline.models.loading import describe_content, untrusted_types
 
 _STRINGS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING", "STRING"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}

@@ -14,7 +14,7 @@ from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
 from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntrusted
 from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
-from scoreline.models.kept import KeptModel, untrusted_types
+from scoreline.models.kept import KeptModel
 from scoreline.models.kinds import LIBRARIES, PICKLES, PYFUNC, SKOPS, SUFFIXES, kind_of, needs_no_trust
 from scoreline.models.trust import Trust
 from scoreline.stores import local
@@ -146,6 +146,8 @@ class PathStore:
         if kind_of(file) == PYFUNC:
             what = f"{version.path} is a pyfunc of MLflow, and loading it runs its code; nobody has trusted it"
         if file.suffix.lower() == SKOPS:
+            from scoreline.models.loading import untrusted_types
+
             types = untrusted_types(file)
             if not types:
                 return False

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from scoreline.models.encoders import learned_by
-from scoreline.models.kept import KeptModel, describe_content, open_model
+from scoreline.models.kept import KeptModel
 from scoreline.models.kinds import LIBRARIES, PYFUNC, kind_of, read_native
+from scoreline.models.loading import describe_content, open_model
 from scoreline.models.sklearn import name_of
 from scoreline.sketch import Sketch, Wanted
 

@@ -15,7 +15,8 @@ from tests.unit.models.pickles import RECORDS, TARGET, pair, trap
 
 from scoreline import durable
 from scoreline.errors import ModelInvalid, ModelMissing, ModelUntrusted, Transient
-from scoreline.models.kept import KeptModel, describe_content
+from scoreline.models.kept import KeptModel
+from scoreline.models.loading import describe_content
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
 

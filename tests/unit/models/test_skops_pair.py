@@ -18,7 +18,7 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from scoreline.models.kept import untrusted_types
+from scoreline.models.loading import untrusted_types
 from scoreline.models.skops_pair import read_skops_pair
 
 RECORDS = [{"route": f"{a}_{b}", "km": a / 7 + b} for a in range(6) for b in range(6)]
@@ -61,7 +61,7 @@ def test_skops_is_not_imported(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from scoreline.models.kept import describe_content, untrusted_types
+from scoreline.models.loading import describe_content, untrusted_types
 path = Path(sys.argv[1])
 assert untrusted_types(path) == []
 assert set(describe_content(path.read_bytes(), path, trusted=False)["inputs"]) == {"km", "route"}

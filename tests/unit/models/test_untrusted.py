@@ -14,7 +14,7 @@ import scoreline
 from scoreline.cli import cli
 from scoreline.errors import InputChanged, ModelInvalid, ModelUntrusted
 from scoreline.models.inspect import inspected
-from scoreline.models.kept import open_model
+from scoreline.models.loading import open_model
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
 
