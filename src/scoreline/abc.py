@@ -386,7 +386,7 @@ class Compiled:
         form: the model's accelerated form, ready to score.
         about: what the model itself says of itself.
         notes: of vetting.
-        shown: types of the features -> evidence that the form agrees with the model on them.
+        shown: job and types of its input -> evidence that the form agrees with the model there.
     """
 
     form: Model

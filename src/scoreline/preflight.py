@@ -1,13 +1,13 @@
 """Preflight: what is shown on a run's first rows before all of them are scored.
 
-Every declared expression looks at its own row only, and an accelerated model agrees with its original. A run does this
-each time, because data and models change; ``check`` does it without a run.
+Every declared expression looks at its own row only, and an accelerated model agrees with its original. It is shown anew
+when the model, the job, the types of the input or a library change; ``check`` shows it without a run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -49,14 +49,12 @@ class Evidence:
         rows: rows of the sample that the filters kept.
         parity: of the accelerated form; None when there is none, or no row to compare.
         shared: whether earlier runs have found it, on rows of the same types.
-        types: of the features, which it holds for.
         differing: (rows, features and both predictions) of an accelerated form that disagreed.
     """
 
     rows: int
     parity: Parity | None
     shared: bool = False
-    types: str = ""
     differing: pl.DataFrame | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -123,15 +121,20 @@ class Vetted:
         """The model itself; loading it may take seconds."""
         return self.file.load(self.features, self.predict)
 
-    def keep(self, evidence: Evidence) -> None:
-        """Keeps the accelerated form and the evidence for it, so that later runs need not load the model."""
+    def keep(self, evidence: Evidence, types: str) -> None:
+        """Keeps the accelerated form and the evidence for it, so that later runs need not load the model.
+
+        Args:
+            evidence: what was found.
+            types: what it holds for.
+        """
         form = self.original().accelerated()
         if form is None or evidence.parity is None or not evidence.parity.agrees:
             return
         shown = dict(self.compiled.shown) if self.compiled else {}
-        before = shown.get(evidence.types)
+        before = shown.get(types)
         rows = evidence.parity.rows + (before.rows if before else 0)
-        shown[evidence.types] = replace(evidence.parity, rows=rows)
+        shown[types] = replace(evidence.parity, rows=rows)
         made = Compiled(form, self.about, tuple(self.notes), shown)
         self.file.keep(self.features, made, self.predict)
 
@@ -213,35 +216,25 @@ def evidence_for(job: Job, model: Vetted, sample: pl.DataFrame, split: Split, co
 
     Evidence that is new is kept for later runs.
     """
-    kept = model.compiled
-    if kept is not None:
-        found = examine(job, kept.form, sample, split, constants, kept.shown)
-        if found.parity is not None or not found.rows:
-            return found
+    types = _types_of(job, sample)
+    before = model.compiled.shown.get(types) if model.compiled is not None else None
+    if before is not None and before.rows >= SAMPLE_ROWS:
+        return Evidence(before.rows, before, shared=True)
     found = examine(job, model.original(), sample, split, constants)
-    model.keep(found)
+    model.keep(found, types)
     return found
 
 
-def examine(
-    job: Job,
-    model: Model,
-    sample: pl.DataFrame,
-    split: Split,
-    constants: Constants,
-    shown: Mapping[str, Parity] | None = None,
-) -> Evidence:
+def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
     """Checks the job's expressions, and the model's accelerated form, on real rows.
 
     Args:
         job: the declaration.
-        model: the original; or, with ``shown``, its accelerated form.
+        model: the original.
         sample: (rows, input columns), the first of the partition; `SAMPLE_ROWS` of those that keep the contract are
             tried, and as many of those that the filters keep.
         split: where they come from.
         constants: of the run.
-        shown: types of features -> evidence of earlier runs. Where it has too little for the types of these rows,
-            nothing is compared: the result is without parity.
 
     Raises:
         NotRowWise: an expression looks at more than its own row.
@@ -277,12 +270,7 @@ def examine(
         return Evidence(0, None)
     given = with_given(job, ready, predictions.values, constants, split, Rejects())
     require_row_wise(lambda frame: shape(frame, job.output)[0], given)
-    types = _types_of(inputs.select(model.inputs))
-    if shown is not None:
-        before = shown.get(types)
-        enough = before is not None and (before.rows >= SAMPLE_ROWS or not before.agrees)
-        return Evidence(kept.height, before if enough else None, shared=True, types=types)
-    return _compared(job, model, inputs, ready.select(kept.columns), Evidence(kept.height, None, types=types))
+    return _compared(job, model, inputs, ready.select(kept.columns), Evidence(kept.height, None))
 
 
 def _compared(job: Job, model: Model, inputs: pl.DataFrame, rows: pl.DataFrame, so_far: Evidence) -> Evidence:
@@ -319,5 +307,7 @@ def _side_by_side(inputs: pl.DataFrame, model: Model, form: Model) -> pl.DataFra
     return both.filter(differ) if both["scoreline.original"].dtype == both["scoreline.form"].dtype else both
 
 
-def _types_of(inputs: pl.DataFrame) -> str:
-    return json.dumps({name: str(kind) for name, kind in inputs.schema.items()}, sort_keys=True)
+def _types_of(job: Job, sample: pl.DataFrame) -> str:
+    """What evidence holds for: a job that computes the same, and input of the same types."""
+    types = {name: str(kind) for name, kind in sample.schema.items()}
+    return json.dumps({"job": job.scoring_digest, "input": types}, sort_keys=True)
