@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks import commands, data, report
+from benchmarks.forests import forests
 from benchmarks.measure import measure
 from benchmarks.race import Contender, Result, race
 
@@ -106,11 +107,21 @@ class Bench:
         return results
 
 
-def cases(bench: Bench, rows: list[int], *, inbox_only: bool) -> Iterator[list[Result]]:
-    """All cases, one after the other."""
-    yield bench.inbox()
-    if inbox_only:
-        return
+def cases(asked: argparse.Namespace) -> Iterator[list[Result]]:
+    """The cases that are asked for, one after the other."""
+    cache = asked.cache.resolve()
+    if asked.forests:
+        yield from forests(cache, asked.repeats)
+    if asked.inbox or not asked.forests:
+        bench = Bench(cache, asked.repeats)
+        yield bench.inbox()
+        if not asked.inbox:
+            yield from files(bench, asked.rows)
+            yield from forests(cache, asked.repeats)
+
+
+def files(bench: Bench, rows: list[int]) -> Iterator[list[Result]]:
+    """Whole processes, from file to file."""
     yield bench.start_up()
     yield bench.small()
     for number, count in enumerate(rows):
@@ -131,6 +142,7 @@ def options() -> argparse.Namespace:
         help="rows of the large months; the first is measured as a single row group too",
     )
     parser.add_argument("--inbox", action="store_true", help="measure the inbox of small files only")
+    parser.add_argument("--forests", action="store_true", help="measure forests in memory only")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where made-up months are kept")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
@@ -148,7 +160,7 @@ def main() -> int:
         return 2
     print("\n".join(f"{name}: {value}" for name, value in report.machine().items()), end="\n\n")
     results: list[Result] = []
-    for case in cases(Bench(asked.cache.resolve(), asked.repeats), asked.rows, inbox_only=asked.inbox):
+    for case in cases(asked):
         print(report.tables(case), flush=True)
         results += case
     if asked.json:

@@ -14,7 +14,7 @@ import psutil
 from benchmarks.commands import RUN
 from benchmarks.race import Result, speed_ratio, time_ratio
 
-PACKAGES = ("scoreline", "polars", "pyarrow", "numpy", "pandas", "scikit-learn")
+PACKAGES = ("scoreline", "polars", "pyarrow", "numpy", "pandas", "scikit-learn", "numba")
 HEAD = ("contender", "rows", "seconds", "least..most", "rows/s", "peak PSS MB", "Scoreline beside it")
 NOTES = f"""\
 Each contender runs once to warm up, with its memory sampled (sum of PSS over the process tree, about every
@@ -22,7 +22,7 @@ Each contender runs once to warm up, with its memory sampled (sum of PSS over th
 sampling. Seconds are those of the whole command, Python's own start included; the figure is the median.
 Ratios are medians over the repeats. Files are in the page cache. Plain pandas gets at most a million rows
 and is compared by rows per second; the copy decodes and encodes the file that Scoreline published, and is
-compared by seconds.
+compared by seconds. Forests are measured in one process, in turn, on rows in memory.
 
     scoreline {RUN}
 """
@@ -67,7 +67,7 @@ def _cells(row: Result, rows: list[Result]) -> tuple[str, ...]:
         f"{row.typical:.2f}",
         spread,
         speed,
-        f"{row.peak_pss_mb:.0f}",
+        "" if row.peak_pss_mb is None else f"{row.peak_pss_mb:.0f}",
         _beside(row, rows),
     )
 

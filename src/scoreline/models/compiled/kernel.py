@@ -54,16 +54,18 @@ def _step(nodes, root, at, keys, row, shift, mask, splits, numbers, kinds):  # t
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _add(leaves, word, out, row, first):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    leaf = _U(np.uint32(word))
-    for k in range(leaves.shape[1]):
-        out[_U(row), first + _U(k)] += leaves[leaf, _U(k)]
+def _add(leaves, word, width, out, at):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    start = _U(np.uint32(word)) * width
+    for k in range(width):
+        out[at + k] += leaves[start + k]
 
 
 def _walk(nodes, roots, rounds, leaves, firsts, keys, mask, shift, splits, numbers, kinds, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0915, PLR0917
     """Adds every tree's leaf to ``out``, tree by tree, so that a row's sum has one order whatever its neighbours."""
     stride = _U(keys.shape[1])
-    flat = keys.ravel()
+    outputs = _U(out.shape[1])
+    width = _U(leaves.shape[1])
+    flat, values, sums = keys.ravel(), leaves.ravel(), out.ravel()
     rows = keys.shape[0]
     for t in range(len(roots) - 1):
         root = roots[t]
@@ -97,19 +99,20 @@ def _walk(nodes, roots, rounds, leaves, firsts, keys, mask, shift, splits, numbe
                 moved = (was[0] ^ a) | (was[1] ^ b) | (was[2] ^ c) | (was[3] ^ d)
                 if moved | (was[4] ^ e) | (was[5] ^ f) | (was[6] ^ g) | (was[7] ^ h) == _U(0):
                     break
-            _add(leaves, nodes[a], out, r, first)
-            _add(leaves, nodes[b], out, r + 1, first)
-            _add(leaves, nodes[c], out, r + 2, first)
-            _add(leaves, nodes[d], out, r + 3, first)
-            _add(leaves, nodes[e], out, r + 4, first)
-            _add(leaves, nodes[f], out, r + 5, first)
-            _add(leaves, nodes[g], out, r + 6, first)
-            _add(leaves, nodes[h], out, r + 7, first)
+            at = _U(r) * outputs + first
+            _add(values, nodes[a], width, sums, at)
+            _add(values, nodes[b], width, sums, at + outputs)
+            _add(values, nodes[c], width, sums, at + _U(2) * outputs)
+            _add(values, nodes[d], width, sums, at + _U(3) * outputs)
+            _add(values, nodes[e], width, sums, at + _U(4) * outputs)
+            _add(values, nodes[f], width, sums, at + _U(5) * outputs)
+            _add(values, nodes[g], width, sums, at + _U(6) * outputs)
+            _add(values, nodes[h], width, sums, at + _U(7) * outputs)
         for r in range(rows - rows % 8, rows):
             a = root
             for _ in range(most):
                 a = _step(nodes, root, a, flat, _U(r) * stride, shift, mask, splits, numbers, kinds)
-            _add(leaves, nodes[a], out, r, first)
+            _add(values, nodes[a], width, sums, _U(r) * outputs + first)
 
 
 def _survey(nodes, roots, leaves, mask, shift, splits, numbers, columns, rounds):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917

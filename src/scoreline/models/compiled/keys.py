@@ -108,8 +108,11 @@ class Keys:
         if self.cuts is None:
             floats = _floats(matrix)
             refused = None if np.isfinite(floats).all() else self._unfit(floats)
-            return floats[:, self.numbers], refused
-        return matrix[:, self.numbers], self.refuses(matrix) if len(self.categories) else None
+            numbers = floats[:, self.numbers]
+        else:
+            refused = self.refuses(matrix) if len(self.categories) else None
+            numbers = matrix[:, self.numbers]
+        return numbers, None if refused is None or not refused.any() else refused
 
     def _categories(self, matrix: np.ndarray, keys: np.ndarray) -> None:
         for at, (column, known) in enumerate(zip(self.categories, self.known, strict=True), self.constant + 1):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -40,23 +41,34 @@ class _Tree:
 def read_trees(estimator: Any) -> tuple[Trees, Link] | None:
     """The compiled form of a fitted estimator, None where there is no exact one.
 
-    Only attributes are read; but for the constant that GradientBoosting starts from nothing of it is called.
+    Nothing of it is called but what tells whether it takes missing values, and where boosting starts.
 
     Args:
-        estimator: of scikit-learn.
+        estimator: of scikit-learn. There is no form either where Numba is not installed, which walks the trees.
     """
-    kind = type(estimator).__name__
-    if not type(estimator).__module__.startswith("sklearn.") or not hasattr(estimator, "n_features_in_"):
+    if find_spec("numba") is None or not hasattr(estimator, "n_features_in_"):
         return None
-    if kind in _TREES:
+    try:
+        return _read(estimator)
+    except (AttributeError, IndexError, KeyError, ValueError):
+        return None  # made by a version that kept its trees in another way
+
+
+def _read(estimator: Any) -> tuple[Trees, Link] | None:
+    if _is(estimator, _TREES):
         return _of_forest(estimator, [estimator])
-    if kind in _FORESTS:
+    if _is(estimator, _FORESTS):
         return _of_forest(estimator, estimator.estimators_)
-    if kind in {"GradientBoostingRegressor", "GradientBoostingClassifier"}:
+    if _is(estimator, ("GradientBoostingRegressor", "GradientBoostingClassifier")):
         return _of_boosting(estimator)
-    if kind in {"HistGradientBoostingRegressor", "HistGradientBoostingClassifier"}:
+    if _is(estimator, ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")):
         return _of_histograms(estimator)
     return None
+
+
+def _is(part: Any, kinds: tuple[str, ...]) -> bool:
+    """Whether it is exactly of one of scikit-learn's classes: a subclass may predict something else."""
+    return type(part).__name__ in kinds and type(part).__module__.startswith("sklearn.")
 
 
 # ---------------------------------------------------------------------------------------- trees of 32-bit floats
@@ -64,7 +76,7 @@ def read_trees(estimator: Any) -> tuple[Trees, Link] | None:
 
 def _of_forest(estimator: Any, members: Sequence[Any]) -> tuple[Trees, Link] | None:
     link = _forest_link(estimator)
-    if link is None or not members or any(type(member).__name__ not in _TREES for member in members):
+    if link is None or not members or not all(_is(member, _TREES) for member in members):
         return None
     single = members[0] is estimator
     # scikit-learn asks the first tree whether missing values are allowed.
@@ -87,7 +99,7 @@ def _forest_link(estimator: Any) -> Link | None:
 def _of_boosting(estimator: Any) -> tuple[Trees, Link] | None:
     link, base = _boosting_link(estimator), _start(estimator)
     members = estimator.estimators_
-    if link is None or base is None or any(type(member).__name__ != _TREES[0] for member in members.flat):
+    if link is None or base is None or not all(_is(member, _TREES[:1]) for member in members.flat):
         return None
     # The exponential loss has half the log odds as its score. Twice a float is exact, and so is the sum of such.
     factor = 2.0 if type(estimator._loss).__name__ == "ExponentialLoss" else 1.0  # noqa: SLF001
@@ -116,12 +128,7 @@ def _start(estimator: Any) -> np.ndarray | None:
     outputs = estimator.estimators_.shape[1]
     if isinstance(estimator.init_, str):
         return np.zeros(outputs) if estimator.init_ == "zero" else None
-    dummy = type(estimator.init_).__name__ in {"DummyRegressor", "DummyClassifier"}
-    if (
-        not dummy
-        or not type(estimator.init_).__module__.startswith("sklearn.")
-        or estimator.init_.strategy not in _CONSTANT
-    ):
+    if not _is(estimator.init_, ("DummyRegressor", "DummyClassifier")) or estimator.init_.strategy not in _CONSTANT:
         return None
     start = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))  # noqa: SLF001
     return np.asarray(start, dtype=np.float64).reshape(-1) if np.size(start) == outputs else None
@@ -138,6 +145,8 @@ def _of_floats(
     takes_missing: bool,
 ) -> Trees | None:
     """Trees whose thresholds are compared with 32-bit floats."""
+    if any(np.isnan(tree.threshold).any() for tree in trees):
+        return None
     used = np.unique(np.concatenate([tree.feature[tree.children_left != _LEAF] for tree in trees]))
     place = np.zeros(estimator.n_features_in_, dtype=np.int64)
     place[used] = np.arange(len(used))

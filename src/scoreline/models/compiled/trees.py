@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from scoreline.errors import MissingExtra
 from scoreline.models.compiled.keys import Keys, as_array
 
 SPLIT_WORDS = 9
 _BLOCK_BYTES = 1 << 21
 """Keys of so many rows lie in the cache's last level while a tree is walked by all of them."""
+_LEAST_ROWS = 8192
+"""So many rows are worth bringing a large tree nearer, however wide they are."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +143,14 @@ class Trees:
         Raises:
             ValueError: another width or type.
         """
-        from scoreline.models.compiled import kernel
-
         matrix = self._numbers(matrix)
         by_category = len(self.keys.categories) > 0
-        walk = kernel.walk(by_category=by_category)
+        walk = _kernel().walk(by_category=by_category)
         scores = np.empty((len(matrix), self.outputs))
         scores[:] = self.base
         shift, splits = np.uint64(32 + self.bits), self.splits if by_category else None
         numbers, kinds = np.uint64(self.keys.constant), np.uint64(len(self.keys.categories))
-        step = max(_BLOCK_BYTES // (4 * self.keys.columns), 1024)
+        step = max(_BLOCK_BYTES // (4 * self.keys.columns), _LEAST_ROWS)
         for start in range(0, len(matrix), step):
             part = scores[start : start + step]
             keys, twice, refused = self.keys.of(matrix[start : start + step].astype(np.float64, copy=False))
@@ -168,6 +169,21 @@ class Trees:
         return matrix
 
 
+def _kernel() -> Any:
+    """The module that imports Numba, which takes its time.
+
+    Raises:
+        MissingExtra: Numba is not installed.
+    """
+    try:
+        from scoreline.models.compiled import kernel
+    except ImportError as error:
+        raise MissingExtra(
+            "numba is not installed, and compiled trees need it", hint="pip install 'scoreline[trees]'"
+        ) from error
+    return kernel
+
+
 def column_bits(keys: Keys) -> int:
     """Bits of a node's column: a key column, and one bit that sends missing values to the left."""
     return keys.half.bit_length()
@@ -175,12 +191,10 @@ def column_bits(keys: Keys) -> int:
 
 def _rounds(keys: Keys, nodes: np.ndarray, roots: np.ndarray, leaves: int, splits: int) -> np.ndarray | None:
     """(trees, 2) steps of the walk; None where it would leave the arrays."""
-    from scoreline.models.compiled import kernel
-
     bits = column_bits(keys)
     if bits > 30:
         return None
     rounds = np.zeros((len(roots) - 1, 2), dtype=np.int64)
     mask, shift = np.uint64(2 * keys.half - 1), np.uint64(32 + bits)
     numbers, columns = np.uint64(keys.constant), np.uint64(keys.columns)
-    return rounds if kernel.survey()(nodes, roots, leaves, mask, shift, splits, numbers, columns, rounds) else None
+    return rounds if _kernel().survey()(nodes, roots, leaves, mask, shift, splits, numbers, columns, rounds) else None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import threading
 import warnings
 
@@ -26,6 +27,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 from threadpoolctl import threadpool_limits
 
+from scoreline.errors import MissingExtra
+from scoreline.models import compiled
+from scoreline.models.compiled import sklearn_trees
 from scoreline.models.compiled.sklearn_trees import read_trees
 from scoreline.models.compiled.trees import Trees
 
@@ -334,6 +338,17 @@ def no_form():
 
 def test_what_is_not_exact_has_no_form():
     assert [why for why, model in no_form() if read_trees(model) is not None] == []
+
+
+def test_without_numba_there_is_no_form_and_a_kept_one_says_what_is_missing(monkeypatch):
+    estimator = DecisionTreeRegressor().fit(np.eye(2), [1.0, 2.0])
+    trees, _ = read_trees(estimator)
+    monkeypatch.setattr(sklearn_trees, "find_spec", lambda _: None)
+    assert read_trees(estimator) is None
+    monkeypatch.delattr(compiled, "kernel")
+    monkeypatch.setitem(sys.modules, "scoreline.models.compiled.kernel", None)
+    with pytest.raises(MissingExtra, match="numba"):
+        Trees.of(trees.header(), trees.arrays())
 
 
 def damaged(trees):
