@@ -297,6 +297,17 @@ def test_blocks_and_missing_values_elsewhere_change_no_bit():
     assert all((one == scores[whole]).all() for one in found.values())
 
 
+def test_a_score_of_exactly_zero_is_the_class_that_the_original_takes():
+    x, y = np.zeros((40, 1)), np.arange(40) % 2
+    for estimator in (
+        GradientBoostingClassifier(n_estimators=2, init="zero"),
+        HistGradientBoostingClassifier(max_iter=2),
+    ):
+        trees, link = read_trees(estimator.fit(x, y))
+        assert trees.scores(x).tolist() == [[0.0]] * 40
+        assert link.values(trees.scores(x), "value").to_list() == estimator.predict(x).tolist()
+
+
 def test_trees_without_any_split_and_unused_columns_score():
     estimator = RandomForestRegressor(2, random_state=0).fit(np.zeros((5, 3)), np.arange(5.0))
     trees, _ = read_trees(estimator)
