@@ -13,6 +13,7 @@ from scoreline.abc import Compiled, Model
 from scoreline.card import Card, read_card
 from scoreline.models.compiled.cache import FormCache
 from scoreline.models.compiled.form import is_form
+from scoreline.models.compiled.trees import keep_machine_code_in
 from scoreline.models.kinds import LIBRARIES, kind_of
 from scoreline.models.pinned import Pinned
 
@@ -34,11 +35,18 @@ class KeptModel(Pinned):
         """See `scoreline.abc.ModelFile.load`."""
         from scoreline.models import loading
 
+        self._keep_machine_code()
         return loading.load(self, tuple(features), predict)
 
     def compiled(self, features: Sequence[str], predict: str = "value") -> Compiled | None:
         """See `scoreline.abc.ModelFile.compiled`."""
+        self._keep_machine_code()
         return FormCache(Path(self.forms)).read(features, predict) if self.forms else None
+
+    def _keep_machine_code(self) -> None:
+        """Forms of trees are walked by code that is compiled once for a home, whatever the model."""
+        if self.forms:
+            keep_machine_code_in(Path(self.forms).parent / "machine-code")
 
     def keep(self, features: Sequence[str], compiled: Compiled, predict: str = "value") -> None:
         """See `scoreline.abc.ModelFile.keep`; forms that need the original beside them are not kept."""

@@ -6,6 +6,7 @@ What they are read from is another module's affair, and what the sums mean is a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,14 @@ class Trees:
         return matrix
 
 
+def keep_machine_code_in(folder: Path | None) -> None:
+    """Names the folder for the machine code of the walk; see `scoreline.models.compiled.kernel.keep_in`."""
+    _KEPT["folder"] = folder
+
+
+_KEPT: dict[str, Path | None] = {"folder": None}
+
+
 def _kernel() -> Any:
     """The module that imports Numba, which takes its time.
 
@@ -181,6 +190,7 @@ def _kernel() -> Any:
         raise MissingExtra(
             "numba is not installed, and compiled trees need it", hint="pip install 'scoreline[trees]'"
         ) from error
+    kernel.keep_in(_KEPT["folder"])
     return kernel
 
 
