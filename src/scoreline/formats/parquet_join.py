@@ -9,11 +9,12 @@ The format: https://github.com/apache/parquet-format/blob/master/src/main/thrift
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -122,9 +123,15 @@ def read_footer(source: Path | BinaryIO) -> Footer:
         ValueError: if it is not a whole Parquet file, or its footer is encrypted.
     """
     with _opened(source) as handle, named(source):
-        data = _locate_footer(handle).data
-        tree = _parse(data)
-        return Footer(tree.require(_File.ROWS, int), _texts(tree), hashlib.sha256(data).hexdigest())
+        found = _footer_of(_locate_footer(handle).data)
+        return replace(found, metadata=dict(found.metadata))
+
+
+@functools.lru_cache(maxsize=8)
+def _footer_of(data: bytes) -> Footer:
+    """A run looks at the same few footers again and again, and those of many row groups take a while."""
+    tree = _parse(data)
+    return Footer(tree.require(_File.ROWS, int), _texts(tree), hashlib.sha256(data).hexdigest())
 
 
 def read_footer_metadata(source: Path | BinaryIO) -> dict[str, str]:
