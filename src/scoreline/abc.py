@@ -327,12 +327,14 @@ class Parity:
         rows: rows compared.
         max_difference: largest absolute difference of two predictions.
         detail: how it was compared, or what differed.
+        at: when, in ISO 8601; "" where nobody has noted it.
     """
 
     agrees: bool
     rows: int
     max_difference: float
     detail: str
+    at: str = ""
 
 
 class Model(Protocol):
@@ -361,6 +363,15 @@ class Model(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Kind, inputs, versions and size, for people."""
+        ...
+
+
+@runtime_checkable
+class TellsWhy(Model, Protocol):
+    """A model that is compiled where that is known to be exact."""
+
+    def uncompiled(self) -> str:
+        """Why it has no compiled form, as a sentence without its full stop; "" where it has one."""
         ...
 
 

@@ -109,7 +109,7 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
     constants = Constants(partition, "check", found.model.version, assembly.now())
     evidence = examine(assembly.job, model, sample, splits[0], constants)
     if evidence.parity is None:
-        how = "the model itself predicts"
+        how = "the model itself predicts" + (f": {evidence.reason}" if evidence.reason else "")
     elif evidence.accelerate:
         how = f"the accelerated form agrees ({evidence.parity.detail}, {evidence.parity.rows:,} rows)"
     else:

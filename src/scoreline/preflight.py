@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Source
+from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Source, TellsWhy
 from scoreline.assembly import Assembly
 from scoreline.contract import Rule
 from scoreline.errors import JobError, NotRowWise
@@ -50,12 +51,14 @@ class Evidence:
         parity: of the accelerated form; None when there is none, or no row to compare.
         shared: whether earlier runs have found it, on rows of the same types.
         differing: (rows, features and both predictions) of an accelerated form that disagreed.
+        reason: why the model has no compiled form.
     """
 
     rows: int
     parity: Parity | None
     shared: bool = False
     differing: pl.DataFrame | None = field(default=None, repr=False, compare=False)
+    reason: str = ""
 
     @property
     def accelerate(self) -> bool:
@@ -66,7 +69,7 @@ class Evidence:
         """JSON form, for the ledger."""
         parity = self.parity and asdict(self.parity)
         told = {"rows": self.rows, "accelerated": self.accelerate, "parity": parity}
-        return told | ({"shared": True} if self.shared else {})
+        return told | ({"shared": True} if self.shared else {}) | ({"reason": self.reason} if self.reason else {})
 
 
 @dataclass
@@ -121,12 +124,13 @@ class Vetted:
         """The model itself; loading it may take seconds."""
         return self.file.load(self.features, self.predict)
 
-    def keep(self, evidence: Evidence, types: str) -> None:
+    def keep(self, evidence: Evidence, types: str, now: datetime) -> None:
         """Keeps the accelerated form and the evidence for it, so that later runs need not load the model.
 
         Args:
             evidence: what was found.
             types: what it holds for.
+            now: when it was found.
         """
         form = self.original().accelerated()
         if form is None or evidence.parity is None or not evidence.parity.agrees:
@@ -134,7 +138,7 @@ class Vetted:
         shown = dict(self.compiled.shown) if self.compiled else {}
         before = shown.get(types)
         rows = evidence.parity.rows + (before.rows if before else 0)
-        shown[types] = replace(evidence.parity, rows=rows)
+        shown[types] = replace(evidence.parity, rows=rows, at=now.isoformat(timespec="seconds"))
         made = Compiled(form, self.about, tuple(self.notes), shown)
         self.file.keep(self.features, made, self.predict)
 
@@ -221,7 +225,7 @@ def evidence_for(job: Job, model: Vetted, sample: pl.DataFrame, split: Split, co
     if before is not None and before.rows >= SAMPLE_ROWS:
         return Evidence(before.rows, before, shared=True)
     found = examine(job, model.original(), sample, split, constants)
-    model.keep(found, types)
+    model.keep(found, types, constants.scored_at)
     return found
 
 
@@ -276,6 +280,7 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
 def _compared(job: Job, model: Model, inputs: pl.DataFrame, rows: pl.DataFrame, so_far: Evidence) -> Evidence:
     """The evidence on a model's accelerated form, by what it and its original make of the same rows."""
     candidate = model.accelerated()
+    so_far = replace(so_far, reason=model.uncompiled() if isinstance(model, TellsWhy) else "")
     if candidate is None:
         return so_far
     wanted = inputs.select(model.inputs)

@@ -91,7 +91,8 @@ def _form(model: dict[str, Any]) -> str:
     evidence = model.get("evidence") or {}
     parity = evidence.get("parity")
     if not parity:
-        return f"{model.get('kind', 'unknown kind')}, not accelerated"
+        reason = f": {evidence['reason']}" if evidence.get("reason") else ""
+        return f"{model.get('kind', 'unknown kind')}, not accelerated{reason}"
     if not parity["agrees"]:
         return f"{model['kind']}, NOT accelerated: {parity['detail']}"
     return f"{model['kind']}, accelerated ({parity['detail']} on {parity['rows']:,} rows)"

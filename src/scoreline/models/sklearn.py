@@ -13,8 +13,10 @@ import polars as pl
 
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.models.compiled.additive import Additive
 from scoreline.models.compiled.dict_linear import additive_form
-from scoreline.models.compiled.form import is_form
+from scoreline.models.compiled.encoded import Encoded
+from scoreline.models.compiled.form import NoForm, is_form
 from scoreline.models.compiled.frames import encoded_form, thresholds
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
@@ -140,9 +142,13 @@ class DictModel:
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`: the sum of look-ups where it is exact, else that of the matrix."""
-        return self._additive or DictLookup(
-            self._lookup, functools.partial(_call, self.estimator, self.asked), self.facts
-        )
+        if not isinstance(self._additive, NoForm):
+            return self._additive
+        return DictLookup(self._lookup, functools.partial(_call, self.estimator, self.asked), self.facts)
+
+    def uncompiled(self) -> str:
+        """See `scoreline.abc.TellsWhy.uncompiled`."""
+        return str(self._additive) if isinstance(self._additive, NoForm) else ""
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
@@ -186,8 +192,11 @@ class DictModel:
         }
 
     @functools.cached_property
-    def _additive(self) -> Model | None:
-        return additive_form(self.vectorizer, self.estimator, self._lookup, cast("Wanted", self.asked))
+    def _additive(self) -> Additive | NoForm:
+        try:
+            return additive_form(self.vectorizer, self.estimator, self._lookup, cast("Wanted", self.asked))
+        except NoForm as reason:
+            return NoForm(str(reason))  # without the frames that it came through
 
     @functools.cached_property
     def _lookup(self) -> VocabularyLookup:
@@ -246,7 +255,11 @@ class FrameModel:
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`."""
-        return self._encoded
+        return None if isinstance(self._encoded, NoForm) else self._encoded
+
+    def uncompiled(self) -> str:
+        """See `scoreline.abc.TellsWhy.uncompiled`."""
+        return str(self._encoded) if isinstance(self._encoded, NoForm) else ""
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`."""
@@ -266,8 +279,11 @@ class FrameModel:
         return about | _told_classes(self.estimator) | self.facts
 
     @functools.cached_property
-    def _encoded(self) -> Model | None:
-        return encoded_form(self.estimator, self._names or self.inputs, cast("Wanted", self.asked))
+    def _encoded(self) -> Encoded | NoForm:
+        try:
+            return encoded_form(self.estimator, self._names or self.inputs, cast("Wanted", self.asked))
+        except NoForm as reason:
+            return NoForm(str(reason))  # without the frames that it came through
 
     @functools.cached_property
     def _learned(self) -> tuple[Learned, ...]:

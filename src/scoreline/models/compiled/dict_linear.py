@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scoreline.models.compiled.additive import Additive, Texts
+from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.linear import read_linear
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.dict_lookup import VocabularyLookup
@@ -15,22 +16,27 @@ _UNSEEING = {"ElasticNet", "Lasso"}
 """They multiply a sparse matrix without a look at its values."""
 
 
-def additive_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Additive | None:
-    """The additive form of the two, None where it would not be exact.
+def additive_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Additive:
+    """The additive form of the two.
 
     Args:
         vectorizer: a fitted DictVectorizer.
         estimator: what follows it.
         lookup: the vocabulary by feature.
         predict_as: what is asked of the model.
+
+    Raises:
+        NoForm: it would not be exact.
     """
     steps = getattr(estimator, "steps", None)
     last = steps[0][1] if steps is not None and len(steps) == 1 else estimator
     linear = read_linear(last, predict_as)
-    if linear is None or lookup.dtype != np.float64 or linear.coefficients.shape[0] != lookup.width:
-        return None
+    if lookup.dtype != np.float64:
+        raise NoForm(f"the DictVectorizer makes {lookup.dtype}, whose sums are not known to be reproduced exactly")
+    if linear.coefficients.shape[0] != lookup.width:
+        raise NoForm("vocabulary and coefficients do not fit each other")
     if not _each_column_has_one_name(vectorizer, lookup):
-        return None
+        raise NoForm("two features can mean the same column of the vocabulary")
     zeros = np.zeros((1, linear.coefficients.shape[1]))
     texts = {
         name: Texts(
@@ -43,8 +49,8 @@ def additive_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, pre
     # A feature that is both is given as one or the other; as a number it has its own coefficient.
     numbers = {name: linear.coefficients[column] for name, column in lookup.numbers.items()}
     strict = not (lookup.sparse and type(last).__name__ in _UNSEEING)
-    if not strict and set(lookup.texts) & set(lookup.numbers):
-        return None
+    if both := sorted(set(lookup.texts) & set(lookup.numbers)) if not strict else []:
+        raise NoForm(f"{both[0]!r} is both text and number to a model that looks at no number")
     order = tuple(sorted(lookup.inputs, key=lambda name: _first_column(name, lookup)))
     return Additive(lookup.inputs, order, texts, numbers, linear.intercept, linear.link, predict_as, strict)
 

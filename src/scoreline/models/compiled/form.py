@@ -26,6 +26,10 @@ _HEADER = "header.json"
 _DIGEST = 32
 
 
+class NoForm(Exception):
+    """Why there is no exact form of a model: a sentence for people, without its full stop."""
+
+
 class Form(Model, Protocol):
     """A compiled model. Guarantees: the same row gives the same bits, whatever rows it comes with."""
 
@@ -64,12 +68,27 @@ def unpacked(content: bytes) -> tuple[Form, dict[str, Any]]:
     Raises:
         ValueError: the bytes are not those that were written.
     """
-    digest, payload = content[:_DIGEST], content[_DIGEST:]
-    if hashlib.sha256(payload).digest() != digest:
-        raise ValueError("the bytes were changed")
-    with np.load(io.BytesIO(payload), allow_pickle=False) as found:
+    with _opened(content) as found:
         arrays = {name: found[name] for name in found.files}
     told = json.loads(arrays.pop(_HEADER).tobytes())
     module, _, name = _KINDS[told["kind"]].partition(":")
     form: Form = getattr(import_module(module), name).of(told["form"], arrays)
     return form, told["about"]
+
+
+def about_in(content: bytes) -> dict[str, Any]:
+    """What was kept with the form in a file's bytes; the form itself is not made.
+
+    Raises:
+        ValueError: the bytes are not those that were written.
+    """
+    with _opened(content) as found:
+        about: dict[str, Any] = json.loads(found[_HEADER].tobytes())["about"]
+        return about
+
+
+def _opened(content: bytes) -> Any:
+    digest, payload = content[:_DIGEST], content[_DIGEST:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError("the bytes were changed")
+    return np.load(io.BytesIO(payload), allow_pickle=False)

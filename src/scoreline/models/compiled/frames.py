@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ import polars as pl
 
 from scoreline.models.compiled.columns import Codes, Column
 from scoreline.models.compiled.encoded import Encoded
-from scoreline.models.compiled.linear import read_linear
+from scoreline.models.compiled.form import NoForm
+from scoreline.models.compiled.linear import is_linear, read_linear
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.sklearn_trees import read_trees
 from scoreline.models.compiled.transformers import read_columns
@@ -21,47 +21,47 @@ from scoreline.models.compiled.trees import Trees
 _EDGES = 64
 
 
-def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "value") -> Encoded | None:
-    """The form of a fitted estimator or pipeline, None where there is no exact one.
+def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "value") -> Encoded:
+    """The form of a fitted estimator or pipeline.
 
     Args:
         estimator: of scikit-learn.
         names: features, in the order of its input.
         predict_as: what is asked of it.
+
+    Raises:
+        NoForm: there is no exact one.
     """
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     columns = read_columns(steps[:-1], names)
-    if columns is None:
-        return None
-    linear = read_linear(steps[-1], predict_as)
-    if linear is None:
+    if not is_linear(steps[-1]):
         return _of_trees(steps[-1], columns, tuple(names), predict_as)
-    if _has_texts(columns) or linear.coefficients.shape[0] != _width(columns):
-        return None
+    linear = read_linear(steps[-1], predict_as)
+    _require_fit(columns, linear.coefficients.shape[0])
     return Encoded(tuple(names), columns, linear, linear.link, predict_as)
 
 
-def _of_trees(
-    estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...], predict_as: Wanted
-) -> Encoded | None:
-    # What Numba compiles walks the trees.
-    found = read_trees(estimator) if find_spec("numba") is not None else None
-    if found is None or (predict_as != "value" and not found[1].classes):
-        return None
-    trees, link = found
+def _of_trees(estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...], predict_as: Wanted) -> Encoded:
+    trees, link = read_trees(estimator)
+    if predict_as != "value" and not link.classes:
+        raise NoForm(f"{type(estimator).__name__} gives no probabilities")
     columns = _with_texts(columns, trees)
-    if _has_texts(columns) or trees.keys.width != _width(columns):
-        return None
+    _require_fit(columns, trees.keys.width)
     return Encoded(names, columns, trees, link, predict_as)
+
+
+def _require_fit(columns: Sequence[Column], width: int) -> None:
+    """Refuses columns that are not what the estimator reads."""
+    for column in columns:
+        # A text that was filled and never encoded.
+        if column.codes is not None and not column.codes.known.len():
+            raise NoForm(f"{column.source!r} is a text that no encoder makes a number of")
+    if _width(columns) != width:
+        raise NoForm("the estimator reads another number of columns than the features make")
 
 
 def _width(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns)
-
-
-def _has_texts(columns: Sequence[Column]) -> bool:
-    """Whether a column is a text that was filled and never encoded."""
-    return any(column.codes is not None and not column.codes.known.len() for column in columns)
 
 
 def _with_texts(columns: tuple[Column, ...], trees: Trees) -> tuple[Column, ...]:

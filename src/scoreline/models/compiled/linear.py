@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.link import Link, Wanted
 
 EPSILON = 1e-12
@@ -38,34 +39,47 @@ _CERTAIN = {"LogisticRegression", "LogisticRegressionCV"}
 """Classifiers whose probabilities are the plain ones of their sums."""
 
 
-def read_linear(estimator: Any, predict_as: Wanted = "value") -> Linear | None:
-    """The arrays of a fitted linear model; None where it is none, or may predict in a way of its own."""
-    kind = type(estimator)
-    if not kind.__module__.startswith("sklearn.linear_model."):
-        return None
-    if kind.__name__ in _REGRESSORS:
-        return _linear(estimator, Link("identity")) if predict_as == "value" else None
-    if kind.__name__ in _CLASSIFIERS:
-        link = _class_link(estimator, predict_as)
-        return _linear(estimator, link) if link is not None else None
-    return None
+def is_linear(estimator: Any) -> bool:
+    """Whether it is one of scikit-learn's linear models; a subclass of one is none."""
+    return type(estimator).__module__.startswith("sklearn.linear_model.")
 
 
-def _class_link(estimator: Any, predict_as: Wanted) -> Link | None:
-    classes = np.asarray(estimator.classes_)
+def read_linear(estimator: Any, predict_as: Wanted = "value") -> Linear:
+    """The arrays of a fitted linear model.
+
+    Raises:
+        NoForm: it is none, or may predict in a way of its own.
+    """
+    name = type(estimator).__name__
+    if not is_linear(estimator) or name not in _REGRESSORS | _CLASSIFIERS:
+        raise NoForm(f"{name} is no linear model that predicts plain sums")
+    if not hasattr(estimator, "coef_"):
+        raise NoForm(f"{name} was never fitted")
+    if name in _CLASSIFIERS:
+        return _linear(estimator, _class_link(estimator, predict_as))
+    if predict_as != "value":
+        raise NoForm(f"{name} gives no probabilities")
+    return _linear(estimator, Link("identity"))
+
+
+def _class_link(estimator: Any, predict_as: Wanted) -> Link:
+    classes, name = np.asarray(estimator.classes_), type(estimator).__name__
     if classes.ndim != 1 or len(classes) < 2:
-        return None
-    if predict_as != "value" and type(estimator).__name__ not in _CERTAIN:
-        return None
-    return Link.to_labels("logistic" if len(classes) == 2 else "softmax", classes)
+        raise NoForm(f"{name} has learned a single class, or several outputs")
+    if predict_as != "value" and name not in _CERTAIN:
+        raise NoForm(f"probabilities of {name} are not known to be reproduced exactly")
+    link = Link.to_labels("logistic" if len(classes) == 2 else "softmax", classes)
+    if link is None:
+        raise NoForm(f"the labels of {name} are neither all texts, nor numbers, nor booleans")
+    return link
 
 
-def _linear(estimator: Any, link: Link) -> Linear | None:
+def _linear(estimator: Any, link: Link) -> Linear:
     coefficients, intercept = estimator.coef_, estimator.intercept_
     if not isinstance(coefficients, np.ndarray) or coefficients.dtype.kind != "f" or coefficients.ndim > 2:
-        return None
+        raise NoForm(f"the coefficients of {type(estimator).__name__} are no dense floats")
     columns = np.atleast_2d(coefficients).T.astype(np.float64)
     constants = np.broadcast_to(np.asarray(intercept, dtype=np.float64).ravel(), columns.shape[1:])
     if not (np.isfinite(columns).all() and np.isfinite(constants).all()):
-        return None
+        raise NoForm(f"the coefficients of {type(estimator).__name__} are not all finite")
     return Linear(np.ascontiguousarray(columns), constants.copy(), link)

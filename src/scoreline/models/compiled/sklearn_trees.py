@@ -1,20 +1,21 @@
 """scikit-learn's trees and their ensembles, read into `Trees` and the `Link` of what they predict.
 
-Whatever is not known to be reproduced exactly has no compiled form: subclasses, classifiers of several outputs,
-boosting that starts from a model of its own, categories that are neither plain text nor numbers.
+Whatever is not known to be reproduced exactly has no compiled form, and says why: subclasses, classifiers of several
+outputs, boosting that starts from a model of its own, categories that are neither plain text nor numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.keys import MISSING_CATEGORY, Keys, float_keys, rounded_down
-from scoreline.models.compiled.link import Link
+from scoreline.models.compiled.link import Kind, Link
 from scoreline.models.compiled.trees import SPLIT_WORDS, Trees, column_bits
 
 _TREES = ("DecisionTreeRegressor", "DecisionTreeClassifier", "ExtraTreeRegressor", "ExtraTreeClassifier")
@@ -38,32 +39,31 @@ class _Tree:
     values: np.ndarray
 
 
-def read_trees(estimator: Any) -> tuple[Trees, Link] | None:
-    """The compiled form of a fitted estimator, None where there is no exact one.
+def read_trees(estimator: Any) -> tuple[Trees, Link]:
+    """The compiled form of a fitted estimator.
 
     Nothing of it is called but what tells whether it takes missing values, and where boosting starts.
 
     Args:
-        estimator: of scikit-learn. There is no form either where Numba is not installed, which walks the trees.
+        estimator: of scikit-learn.
+
+    Raises:
+        NoForm: there is no exact one; or Numba is not installed, which walks the trees.
     """
-    if find_spec("numba") is None or not hasattr(estimator, "n_features_in_"):
-        return None
+    name = type(estimator).__name__
+    reader = next((read for kinds, read in _READERS.items() if _is(estimator, kinds)), None)
+    if reader is None and not type(estimator).__module__.startswith("sklearn."):
+        raise NoForm(f"{name} is a class of its own, which may predict anything")
+    if reader is None:
+        raise NoForm(f"{name} is not known to be reproduced exactly")
+    if not hasattr(estimator, "n_features_in_"):
+        raise NoForm(f"{name} was never fitted")
+    if find_spec("numba") is None:
+        raise NoForm("numba is not installed, and trees need it: pip install 'scoreline[trees]'")
     try:
-        return _read(estimator)
-    except (AttributeError, IndexError, KeyError, ValueError):
-        return None  # made by a version that kept its trees in another way
-
-
-def _read(estimator: Any) -> tuple[Trees, Link] | None:
-    if _is(estimator, _TREES):
-        return _of_forest(estimator, [estimator])
-    if _is(estimator, _FORESTS):
-        return _of_forest(estimator, estimator.estimators_)
-    if _is(estimator, ("GradientBoostingRegressor", "GradientBoostingClassifier")):
-        return _of_boosting(estimator)
-    if _is(estimator, ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")):
-        return _of_histograms(estimator)
-    return None
+        return reader(estimator)
+    except (AttributeError, IndexError, KeyError, ValueError) as error:
+        raise NoForm(f"{name} was made by a version that kept its trees in another way") from error
 
 
 def _is(part: Any, kinds: tuple[str, ...]) -> bool:
@@ -74,10 +74,15 @@ def _is(part: Any, kinds: tuple[str, ...]) -> bool:
 # ---------------------------------------------------------------------------------------- trees of 32-bit floats
 
 
-def _of_forest(estimator: Any, members: Sequence[Any]) -> tuple[Trees, Link] | None:
+def _of_tree(estimator: Any) -> tuple[Trees, Link]:
+    return _of_forest(estimator, [estimator])
+
+
+def _of_forest(estimator: Any, members: Sequence[Any] | None = None) -> tuple[Trees, Link]:
     link = _forest_link(estimator)
-    if link is None or not members or not all(_is(member, _TREES) for member in members):
-        return None
+    members = estimator.estimators_ if members is None else members
+    if not members or not all(_is(member, _TREES) for member in members):
+        raise NoForm(f"{type(estimator).__name__} is not made of plain trees")
     single = members[0] is estimator
     # scikit-learn asks the first tree whether missing values are allowed.
     takes_missing = bool(members[0]._support_missing_values(np.empty((0, 0))))  # noqa: SLF001
@@ -86,52 +91,63 @@ def _of_forest(estimator: Any, members: Sequence[Any]) -> tuple[Trees, Link] | N
     # A single tree's values are taken as they are; -0.0 is what adding changes nothing of.
     base = np.full(values[0].shape[1], -0.0 if single else 0.0)
     firsts = np.zeros(len(trees), dtype=np.uint64)
-    made = _of_floats(estimator, trees, values, firsts, base, len(trees), takes_missing=takes_missing)
-    return None if made is None else (made, link)
+    return _of_floats(estimator, trees, values, firsts, base, len(trees), takes_missing=takes_missing), link
 
 
-def _forest_link(estimator: Any) -> Link | None:
+def _forest_link(estimator: Any) -> Link:
     if not hasattr(estimator, "classes_"):
         return Link("identity")
-    return Link.to_labels("mean", estimator.classes_) if estimator.n_outputs_ == 1 else None
+    if estimator.n_outputs_ != 1:
+        raise NoForm(f"{type(estimator).__name__} predicts labels of several outputs")
+    return _labels("mean", estimator)
 
 
-def _of_boosting(estimator: Any) -> tuple[Trees, Link] | None:
+def _labels(kind: Kind, estimator: Any, zero: int = 0) -> Link:
+    link = Link.to_labels(kind, estimator.classes_, zero)
+    if link is None:
+        raise NoForm(f"the labels of {type(estimator).__name__} are neither all texts, nor numbers, nor booleans")
+    return link
+
+
+def _of_boosting(estimator: Any) -> tuple[Trees, Link]:
     link, base = _boosting_link(estimator), _start(estimator)
     members = estimator.estimators_
-    if link is None or base is None or not all(_is(member, _TREES[:1]) for member in members.flat):
-        return None
+    if not all(_is(member, _TREES[:1]) for member in members.flat):
+        raise NoForm(f"{type(estimator).__name__} is not made of plain trees")
     # The exponential loss has half the log odds as its score. Twice a float is exact, and so is the sum of such.
     factor = 2.0 if type(estimator._loss).__name__ == "ExponentialLoss" else 1.0  # noqa: SLF001
     trees = [member.tree_ for member in members.flat]
     values = [factor * (estimator.learning_rate * tree.value.reshape(tree.node_count, 1)) for tree in trees]
     firsts = np.tile(np.arange(members.shape[1], dtype=np.uint64), members.shape[0])
-    made = _of_floats(estimator, trees, values, firsts, factor * base, 1, takes_missing=False)
-    return None if made is None else (made, link)
+    return _of_floats(estimator, trees, values, firsts, factor * base, 1, takes_missing=False), link
 
 
-def _boosting_link(estimator: Any) -> Link | None:
+def _boosting_link(estimator: Any) -> Link:
     loss = type(estimator._loss).__name__  # noqa: SLF001
-    if not hasattr(estimator, "classes_"):
-        same = {"HalfSquaredError", "AbsoluteError", "HuberLoss", "PinballLoss"}
-        return Link("identity") if loss in same else None
-    if loss in {"HalfBinomialLoss", "ExponentialLoss"} and len(estimator.classes_) == 2:
-        return Link.to_labels("logistic", estimator.classes_, zero=1)
-    return Link.to_labels("softmax", estimator.classes_) if loss == "HalfMultinomialLoss" else None
+    labels = hasattr(estimator, "classes_")
+    if not labels and loss in {"HalfSquaredError", "AbsoluteError", "HuberLoss", "PinballLoss"}:
+        return Link("identity")
+    if labels and loss in {"HalfBinomialLoss", "ExponentialLoss"} and len(estimator.classes_) == 2:
+        return _labels("logistic", estimator, zero=1)
+    if labels and loss == "HalfMultinomialLoss":
+        return _labels("softmax", estimator)
+    raise NoForm(f"{type(estimator).__name__} with the loss {loss} is not known to be reproduced exactly")
 
 
 _CONSTANT = {"prior", "most_frequent", "constant", "mean", "median", "quantile"}
 
 
-def _start(estimator: Any) -> np.ndarray | None:
-    """(outputs,) the scores before any tree; None where they depend on the row, or on chance."""
-    outputs = estimator.estimators_.shape[1]
-    if isinstance(estimator.init_, str):
-        return np.zeros(outputs) if estimator.init_ == "zero" else None
-    if not _is(estimator.init_, ("DummyRegressor", "DummyClassifier")) or estimator.init_.strategy not in _CONSTANT:
-        return None
+def _start(estimator: Any) -> np.ndarray:
+    """(outputs,) the scores before any tree, where they depend neither on the row nor on chance."""
+    outputs, init = estimator.estimators_.shape[1], estimator.init_
+    if isinstance(init, str) and init == "zero":
+        return np.zeros(outputs)
+    if not _is(init, ("DummyRegressor", "DummyClassifier")) or init.strategy not in _CONSTANT:
+        raise NoForm(f"{type(estimator).__name__} starts from {type(init).__name__}, not from a constant")
     start = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))  # noqa: SLF001
-    return np.asarray(start, dtype=np.float64).reshape(-1) if np.size(start) == outputs else None
+    if np.size(start) != outputs:
+        raise NoForm(f"{type(estimator).__name__} starts from another number of scores than it gives")
+    return np.asarray(start, dtype=np.float64).reshape(-1)
 
 
 def _of_floats(
@@ -143,10 +159,10 @@ def _of_floats(
     divisor: int,
     *,
     takes_missing: bool,
-) -> Trees | None:
+) -> Trees:
     """Trees whose thresholds are compared with 32-bit floats."""
     if any(np.isnan(tree.threshold).any() for tree in trees):
-        return None
+        raise NoForm(f"{type(estimator).__name__} has a threshold that is no number")
     used = np.unique(np.concatenate([tree.feature[tree.children_left != _LEAF] for tree in trees]))
     place = np.zeros(estimator.n_features_in_, dtype=np.int64)
     place[used] = np.arange(len(used))
@@ -168,11 +184,11 @@ def _of_floats(
 # ---------------------------------------------------------------------------------------- trees of histograms
 
 
-def _of_histograms(estimator: Any) -> tuple[Trees, Link] | None:
+def _of_histograms(estimator: Any) -> tuple[Trees, Link]:
     base = np.asarray(estimator._baseline_prediction)  # noqa: SLF001
     link, columns = _histogram_link(estimator), _categorical(estimator)
-    if link is None or columns is None or base.dtype != np.float64:
-        return None
+    if base.dtype != np.float64:
+        raise NoForm(f"{type(estimator).__name__} starts from {base.dtype}, not from 64-bit floats")
     is_category, known, texts = columns
     predictors = [predictor for iteration in estimator._predictors for predictor in iteration]  # noqa: SLF001
     outputs = estimator.n_trees_per_iteration_
@@ -188,27 +204,28 @@ def _of_histograms(estimator: Any) -> tuple[Trees, Link] | None:
         splits.append(_rightward(predictor))
     firsts = np.tile(np.arange(outputs, dtype=np.uint64), len(predictors) // outputs)
     start = np.broadcast_to(base.reshape(-1), (outputs,)).copy()
-    made = _packed(keys, read, np.concatenate(splits), firsts, start, 1, texts)
-    return None if made is None else (made, link)
+    return _packed(keys, read, np.concatenate(splits), firsts, start, 1, texts), link
 
 
-_LINKS = {"IdentityLink": "identity", "LogLink": "log"}
+_LINKS: dict[str, Kind] = {"IdentityLink": "identity", "LogLink": "log"}
 
 
-def _histogram_link(estimator: Any) -> Link | None:
+def _histogram_link(estimator: Any) -> Link:
     link = type(estimator._loss.link).__name__  # noqa: SLF001
-    if not hasattr(estimator, "classes_"):
-        kind = _LINKS.get(link)
-        return None if kind is None else Link("identity" if kind == "identity" else "log")
-    if link == "LogitLink" and len(estimator.classes_) == 2:
-        return Link.to_labels("logistic", estimator.classes_)
-    return Link.to_labels("softmax", estimator.classes_) if link == "MultinomialLogit" else None
+    labels = hasattr(estimator, "classes_")
+    if not labels and link in _LINKS:
+        return Link(_LINKS[link])
+    if labels and link == "LogitLink" and len(estimator.classes_) == 2:
+        return _labels("logistic", estimator)
+    if labels and link == "MultinomialLogit":
+        return _labels("softmax", estimator)
+    raise NoForm(f"{type(estimator).__name__} with the {link} is not known to be reproduced exactly")
 
 
-def _categorical(estimator: Any) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, tuple[str, ...]]] | None:
+def _categorical(estimator: Any) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, tuple[str, ...]]]:
     """Which columns are categories; column -> their values as floats; column -> their texts."""
     if not hasattr(estimator, "_preprocessor"):
-        return None  # of a version that encoded categories in another way
+        raise NoForm(f"{type(estimator).__name__} was made by a version that encoded categories in another way")
     if estimator._preprocessor is None:  # noqa: SLF001
         return np.zeros(estimator.n_features_in_, dtype=bool), {}, {}
     is_category = np.asarray(estimator.is_categorical_, dtype=bool)
@@ -222,7 +239,9 @@ def _categorical(estimator: Any) -> tuple[np.ndarray, dict[int, np.ndarray], dic
         elif np.asarray(categories).dtype.kind in "biuf" and all(abs(value) <= _EXACT for value in values):
             known[column] = np.array(values, dtype=np.float64)
         else:
-            return None
+            raise NoForm(
+                f"{type(estimator).__name__} has learned categories that are neither all texts nor plain numbers"
+            )
     return is_category, known, texts
 
 
@@ -282,11 +301,11 @@ def _packed(
     base: np.ndarray,
     divisor: int,
     texts: dict[int, tuple[str, ...]] | None = None,
-) -> Trees | None:
-    """The trees in the kernel's layout; None where one has more nodes than a word can tell."""
+) -> Trees:
+    """The trees in the kernel's layout."""
     bits = column_bits(keys)
     if bits > 30 or any(_size(tree) > 1 << (32 - bits) for tree in trees):
-        return None
+        raise NoForm("a tree has more nodes, or more columns, than a packed node can tell apart")
     starts = np.concatenate([[0], np.cumsum([int((tree.left == _LEAF).sum()) for tree in trees])])
     parts = [_words(tree, keys, bits, int(start)) for tree, start in zip(trees, starts, strict=False)]
     roots = np.concatenate([[0], np.cumsum([len(words) for words in parts])]).astype(np.uint64)
@@ -329,3 +348,11 @@ def _words(tree: _Tree, keys: Keys, bits: int, first_leaf: int) -> np.ndarray:
 def _word(left: np.ndarray, column: np.ndarray, low: np.ndarray, bits: int) -> np.ndarray:
     high = (left.astype(np.uint64) << np.uint64(bits)) | column.astype(np.uint64)
     return np.asarray((high << np.uint64(32)) | (low.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64))
+
+
+_READERS: dict[tuple[str, ...], Callable[[Any], tuple[Trees, Link]]] = {
+    _TREES: _of_tree,
+    _FORESTS: _of_forest,
+    ("GradientBoostingRegressor", "GradientBoostingClassifier"): _of_boosting,
+    ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier"): _of_histograms,
+}

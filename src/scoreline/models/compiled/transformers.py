@@ -1,7 +1,7 @@
 """Transformers: reads scikit-learn's fitted transformers as columns, where each column comes from one feature.
 
-What is not known to be reproduced exactly has no columns: subclasses, transformers of several columns (components,
-polynomials), options that are seldom used. The comparison on real rows is the judge of what is read here.
+What is not known to be reproduced exactly has none, and says why: subclasses, transformers of several columns
+(components, polynomials), options that are seldom used. The comparison on real rows is the judge of what is read here.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import numpy as np
 import polars as pl
 
 from scoreline.models.compiled.columns import Codes, Column, Operation, Step
+from scoreline.models.compiled.form import NoForm
 
 
-class Unknown(Exception):
-    """A part that has no exact columns."""
-
-
-def read_columns(steps: Sequence[Any], names: Sequence[str]) -> tuple[Column, ...] | None:
-    """The columns that a pipeline's transformers make of features; None where they cannot be told exactly.
+def read_columns(steps: Sequence[Any], names: Sequence[str]) -> tuple[Column, ...]:
+    """The columns that a pipeline's transformers make of features.
 
     Args:
         steps: fitted transformers, in order.
         names: features, in the order of the pipeline's input.
+
+    Raises:
+        NoForm: they cannot be told exactly.
     """
     columns = [Column(name) for name in names]
-    try:
-        for step in steps:
+    for step in steps:
+        try:
             columns = _after(step, columns)
-    except (Unknown, AttributeError, TypeError, ValueError, IndexError, KeyError):
-        return None
+        except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
+            name = type(step).__name__
+            raise NoForm(f"{name} was not fitted on these features, or keeps what it learned in another way") from error
     return tuple(columns)
 
 
@@ -41,13 +42,15 @@ def _after(step: Any, columns: list[Column]) -> list[Column]:
         return columns
     name = type(step).__name__
     if not type(step).__module__.startswith("sklearn."):
-        raise Unknown
+        raise NoForm(f"{name} is a class of its own, which may do anything")
     if name == "Pipeline":
         for _, inner in step.steps:
             columns = _after(inner, columns)
         return columns
     if name == "ColumnTransformer":
         return _beside_each_other(step, columns)
+    if name not in _READERS:
+        raise NoForm(f"{name} is not known to be reproduced exactly")
     return _READERS[name](step, columns)
 
 
@@ -59,7 +62,7 @@ def _beside_each_other(step: Any, columns: list[Column]) -> list[Column]:
             continue
         found += _after(inner, [columns[place] for place in _places(chosen, names, len(columns))])
     if not found:
-        raise Unknown
+        raise NoForm("the ColumnTransformer leaves no column")
     return found
 
 
@@ -74,7 +77,7 @@ def _places(chosen: Any, names: list[str], count: int) -> list[int]:
 
 def _plain_numbers(columns: list[Column]) -> None:
     if any(column.spread for column in columns):
-        raise Unknown
+        raise NoForm("a transformer behind a OneHotEncoder is not known to be reproduced exactly")
 
 
 def _stepped(columns: list[Column], steps: Sequence[Sequence[Step]]) -> list[Column]:
@@ -106,7 +109,7 @@ def _min_max(step: Any, columns: list[Column]) -> list[Column]:
 
 def _max_abs(step: Any, columns: list[Column]) -> list[Column]:
     if getattr(step, "clip", False):
-        raise Unknown
+        raise NoForm("MaxAbsScaler(clip=True) is not known to be reproduced exactly")
     return _stepped(columns, _zipped(len(columns), _each("divide", step.scale_)))
 
 
@@ -117,33 +120,32 @@ def _each(operation: Operation, operands: Any) -> list[Step]:
 def _zipped(count: int, *parts: list[Step] | None) -> list[list[Step]]:
     there = [part for part in parts if part is not None]
     if any(len(part) != count for part in there):
-        raise Unknown
+        raise NoForm("a scaler was fitted on other columns")
     return [[part[at] for part in there] for at in range(count)]
 
 
 def _imputed(step: Any, columns: list[Column]) -> list[Column]:
     _plain_numbers(columns)
     if step.add_indicator or not _is_nan(step.missing_values):
-        raise Unknown
+        raise NoForm("SimpleImputer is reproduced without add_indicator, for missing values alone")
     found = []
     for column, filling in zip(columns, step.statistics_, strict=True):
         if column.codes is not None:
-            raise Unknown
+            raise NoForm("a SimpleImputer behind an encoder is not known to be reproduced exactly")
         if isinstance(filling, str):
             if column.steps:
-                raise Unknown
+                raise NoForm("a SimpleImputer of texts behind other steps is not known to be reproduced exactly")
             # What is filled is known once its categories are; see `_categories`.
             found.append(replace(column, codes=Codes(pl.Series(dtype=pl.String), np.empty(0), None, None, filling)))
         elif _is_nan(filling):
-            raise Unknown  # a column without any value, which the imputer leaves out
+            raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
         else:
             found.append(replace(column, steps=(*column.steps, ("fill", float(filling))), finite=True))
     return found
 
 
 def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
-    if np.dtype(step.dtype) != np.float64 or _has_rare(step):
-        raise Unknown
+    _require_plain(step)
     uses = step.handle_unknown == "use_encoded_value"
     unknown = float(step.unknown_value) if uses else None
     found = []
@@ -157,11 +159,10 @@ def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
 
 
 def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
-    if np.dtype(step.dtype) != np.float64 or _has_rare(step):
-        raise Unknown
+    _require_plain(step)
     unknown = None if step.handle_unknown == "error" else -1.0
     if step.handle_unknown not in {"error", "ignore", "infrequent_if_exist", "warn"}:
-        raise Unknown
+        raise NoForm(f"OneHotEncoder(handle_unknown={step.handle_unknown!r}) is not known to be reproduced exactly")
     dropped = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(columns)
     found = []
     for column, known, without in zip(columns, step.categories_, dropped, strict=True):
@@ -172,7 +173,7 @@ def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
             places[int(without)] = -1
         width = len(known) - (without is not None)
         if not width:
-            raise Unknown
+            raise NoForm(f"the OneHotEncoder makes no column of {column.source!r}")
         # A missing category is the last that was learned.
         missing = float(places[-1]) if has_missing else None
         codes = _coded(column, values, places[: values.len()], missing, unknown)
@@ -187,13 +188,13 @@ def _coded(
     if column.codes is not None:
         fill = column.codes.fill  # of an imputer before it
         if column.codes.known.len() or fill is None:
-            raise Unknown
+            raise NoForm("an encoder behind an encoder is not known to be reproduced exactly")
     elif column.steps:
         if len(column.steps) != 1 or column.steps[0][0] != "fill":
-            raise Unknown
+            raise NoForm("an encoder behind other steps than a SimpleImputer is not known to be reproduced exactly")
         fill = column.steps[0][1]
     if fill is not None and isinstance(fill, str) != (values.dtype == pl.String):
-        raise Unknown
+        raise NoForm(f"missing values of {column.source!r} are filled with another kind than its categories are")
     return Codes(values, numbers, missing, unknown, fill)
 
 
@@ -203,24 +204,30 @@ def _categories(known: Any) -> tuple[pl.Series, bool]:
     listed = values.tolist()
     missing = [one is None or _is_nan(one) for one in listed]
     if any(missing[:-1]):
-        raise Unknown
+        raise NoForm("an encoder has learned two kinds of missing values")
     kept = [one for one, gone in zip(listed, missing, strict=True) if not gone]
     if all(type(one) is str for one in kept):
         return pl.Series(kept, dtype=pl.String), any(missing)
     if values.dtype.kind not in "fiu" or (values.dtype.kind != "f" and max(map(abs, kept), default=0) > 1 << 53):
-        raise Unknown
+        raise NoForm("categories that are neither plain texts nor plain numbers are not known to be reproduced exactly")
     return pl.Series([float(one) for one in kept], dtype=pl.Float64), any(missing)
 
 
 def _as_it_is(step: Any, columns: list[Column]) -> list[Column]:
     """What ``passthrough`` becomes where it is fitted."""
     if step.func is not None or step.validate:
-        raise Unknown
+        raise NoForm("a FunctionTransformer may do anything")
     return columns
 
 
-def _has_rare(step: Any) -> bool:
-    return bool(getattr(step, "_infrequent_enabled", False))
+def _require_plain(step: Any) -> None:
+    name = type(step).__name__
+    if np.dtype(step.dtype) != np.float64:
+        raise NoForm(f"{name}(dtype={np.dtype(step.dtype)}) is not known to be reproduced exactly")
+    if getattr(step, "_infrequent_enabled", False):
+        raise NoForm(
+            f"{name} with rare categories (min_frequency, max_categories) is not known to be reproduced exactly"
+        )
 
 
 def _is_nan(value: Any) -> bool:

@@ -20,7 +20,7 @@ from sklearn.linear_model import (
 
 from scoreline.errors import ModelFailed, ModelInvalid
 from scoreline.models.compiled.dict_linear import additive_form
-from scoreline.models.compiled.form import is_form, packed, unpacked
+from scoreline.models.compiled.form import NoForm, is_form, packed, unpacked
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import VocabularyLookup, with_edges
 from scoreline.models.sklearn import adapt
@@ -32,7 +32,7 @@ REGRESSORS = [LinearRegression, Ridge, Lasso, ElasticNet]
 
 
 def made(records, estimator, target, predict_as="value", **options):
-    """(the model as it is loaded, its additive form)."""
+    """(the model as it is loaded, its additive form, or why it has none)."""
     vectorizer = DictVectorizer(**options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fits that do not converge
@@ -40,7 +40,10 @@ def made(records, estimator, target, predict_as="value", **options):
         estimator.fit(matrix.toarray() if vectorizer.sparse else matrix, target)
     inputs = tuple(records[0])
     model = adapt((vectorizer, estimator), inputs, {})
-    return model, additive_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, inputs, 1000), predict_as)
+    try:
+        return model, additive_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, inputs, 1000), predict_as)
+    except NoForm as reason:
+        return model, reason
 
 
 def frame_of(records):
@@ -98,31 +101,32 @@ class Own(LinearRegression):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "options"),
+    ("estimator", "options", "why"),
     [
-        (Own(), {}),
-        (PoissonRegressor(), {}),
-        (LinearRegression(), {"dtype": np.float32}),
+        (Own(), {}, "Own is no linear model that predicts plain sums"),
+        (PoissonRegressor(), {}, "PoissonRegressor is no linear model that predicts plain sums"),
+        (LinearRegression(), {"dtype": np.float32}, "the DictVectorizer makes float32"),
     ],
     ids=["own class", "a log link", "small floats"],
 )
-def test_what_is_no_plain_sum_has_no_such_form(estimator, options):
+def test_what_is_no_plain_sum_has_no_such_form_and_says_why(estimator, options, why):
     rows = [{"t": "a", "u": "b", "x": 1.0}, {"t": "b", "u": "b", "x": 2.0}]
     model, form = made(rows, estimator, [1.0, 2.0], **options)
-    assert form is None
+    assert why in str(form)
     assert not is_form(model.accelerated())
+    assert model.uncompiled() == str(form)
 
 
 def test_two_features_that_can_mean_one_column_have_no_such_form():
     rows = [{"t": "u=c", "t=u": "c"}, {"t": "x", "t=u": "c"}, {"t": "y", "t=u": "d"}]
-    assert made(rows, LinearRegression(), [1.0, 2.0, 3.0])[1] is None
+    assert "two features can mean the same column" in str(made(rows, LinearRegression(), [1.0, 2.0, 3.0])[1])
 
 
 def test_labels_of_a_ridge_classifier_and_no_probabilities():
     rows = [{"t": "a", "x": 1.0}, {"t": "b", "x": -2.0}, {"t": "a", "x": 3.0}]
     model, form = made(rows, RidgeClassifier(), [0, 1, 0])
     assert form.predict(pl.DataFrame(rows)).values.to_list() == model.predict(pl.DataFrame(rows)).values.to_list()
-    assert made(rows, RidgeClassifier(), [0, 1, 0], "probability")[1] is None
+    assert "probabilities of RidgeClassifier" in str(made(rows, RidgeClassifier(), [0, 1, 0], "probability")[1])
 
 
 @pytest.mark.parametrize("number", [None, float("nan"), float("inf")])

@@ -17,9 +17,11 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
@@ -29,6 +31,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
+from scoreline.models.compiled import sklearn_trees
 from scoreline.models.compiled.form import packed, unpacked
 from scoreline.models.sklearn import FrameModel
 
@@ -146,19 +149,32 @@ class Own(StandardScaler):
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("parts", "why"),
     [
-        Own(),
-        PCA(1),
-        OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist"),
-        SimpleImputer(add_indicator=True),
+        ([Own(), Ridge()], "Own is a class of its own, which may do anything"),
+        ([PCA(1), Ridge()], "PCA is not known to be reproduced exactly"),
+        ([OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist"), Ridge()], "rare categories"),
+        ([SimpleImputer(add_indicator=True), Ridge()], "without add_indicator"),
+        ([FunctionTransformer(np.abs), Ridge()], "a FunctionTransformer may do anything"),
+        ([StandardScaler(), PoissonRegressor()], "PoissonRegressor is no linear model that predicts plain sums"),
+        ([KNeighborsRegressor(1)], "KNeighborsRegressor is not known to be reproduced exactly"),
     ],
-    ids=["own class", "several columns", "rare categories", "an indicator"],
+    ids=lambda one: one if isinstance(one, str) else "",
 )
-def test_what_is_not_known_to_be_exact_has_no_form(part):
+def test_what_is_not_known_to_be_exact_has_no_form_and_says_why(parts, why):
     train = rows_of(np.random.default_rng(1), 40, gaps=False).drop("t")
-    pipeline = fitted(make_pipeline(part, Ridge()), train, train["x"])
-    assert FrameModel(pipeline, ("c", "x", "y")).accelerated() is None
+    pipeline = fitted(make_pipeline(*parts), train, train["c"])
+    model = FrameModel(pipeline, ("c", "x", "y"))
+    assert model.accelerated() is None
+    assert why in model.uncompiled()
+
+
+def test_trees_say_that_numba_is_missing(monkeypatch):
+    monkeypatch.setattr(sklearn_trees, "find_spec", lambda _: None)
+    train = rows_of(np.random.default_rng(1), 40, gaps=False).drop("t")
+    model = FrameModel(DecisionTreeClassifier().fit(train.to_pandas(), train["c"]), ("c", "x", "y"))
+    assert model.accelerated() is None
+    assert model.uncompiled() == "numba is not installed, and trees need it: pip install 'scoreline[trees]'"
 
 
 def test_unseen_categories_are_counted_as_by_the_original():

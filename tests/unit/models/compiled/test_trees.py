@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from scoreline.errors import MissingExtra
 from scoreline.models import compiled
 from scoreline.models.compiled import sklearn_trees
+from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.sklearn_trees import read_trees
 from scoreline.models.compiled.trees import Trees
 
@@ -323,39 +324,42 @@ def test_trees_without_any_split_and_unused_columns_score():
 
 
 def no_form():
-    """(why, model)."""
+    """(a word of why, model)."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 2)), rng.normal(size=40)
     several = np.column_stack([y > 0, y > 1])
     changed = type("Mine", (RandomForestRegressor,), {"predict": lambda _, x: np.zeros(len(x))})
-    yield "another kind", LinearRegression().fit(x, y)
-    yield "trees of another use", IsolationForest(n_estimators=2).fit(x)
-    yield "not fitted", RandomForestRegressor()
-    yield "a subclass", changed(n_estimators=2).fit(x, y)
-    yield "several classes at once", RandomForestClassifier(2).fit(x, several)
-    yield "starts from a model", GradientBoostingRegressor(n_estimators=2, init=LinearRegression()).fit(x, y)
+    yield "LinearRegression is not known", LinearRegression().fit(x, y)
+    yield "IsolationForest is not known", IsolationForest(n_estimators=2).fit(x)
+    yield "was never fitted", RandomForestRegressor()
+    yield "a class of its own", changed(n_estimators=2).fit(x, y)
+    yield "labels of several outputs", RandomForestClassifier(2).fit(x, several)
+    yield "starts from LinearRegression", GradientBoostingRegressor(n_estimators=2, init=LinearRegression()).fit(x, y)
     yield (
-        "starts by chance",
+        "starts from DummyClassifier",
         GradientBoostingClassifier(n_estimators=2, init=DummyClassifier(strategy="uniform")).fit(x, y > 0),
     )
     huge = np.where(y > 0, 2.0**54, 1.0)
     yield (
-        "categories that are no exact floats",
+        "neither all texts nor plain numbers",
         HistGradientBoostingRegressor(categorical_features=[0]).fit(
             pd.DataFrame({"c": huge.astype(np.int64), "n": y}), y
         ),
     )
 
 
-def test_what_is_not_exact_has_no_form():
-    assert [why for why, model in no_form() if read_trees(model) is not None] == []
+def test_what_is_not_exact_has_no_form_and_says_why():
+    for why, model in no_form():
+        with pytest.raises(NoForm, match=why):
+            read_trees(model)
 
 
 def test_without_numba_there_is_no_form_and_a_kept_one_says_what_is_missing(monkeypatch):
     estimator = DecisionTreeRegressor().fit(np.eye(2), [1.0, 2.0])
     trees, _ = read_trees(estimator)
     monkeypatch.setattr(sklearn_trees, "find_spec", lambda _: None)
-    assert read_trees(estimator) is None
+    with pytest.raises(NoForm, match="numba is not installed"):
+        read_trees(estimator)
     monkeypatch.delattr(compiled, "kernel")
     monkeypatch.setitem(sys.modules, "scoreline.models.compiled.kernel", None)
     with pytest.raises(MissingExtra, match="numba"):
