@@ -15,7 +15,8 @@ from scoreline.config import JobLike, Loaded, home_named, limits, load
 from scoreline.errors import ScorelineError, UsageError
 from scoreline.job import Job
 from scoreline.linting import require_sound
-from scoreline.pruning import prune, prune_logs, prune_models
+from scoreline.models.compiled.leftovers import leftovers
+from scoreline.pruning import prune, prune_forms, prune_logs, prune_models
 from scoreline.record import RunRecord
 from scoreline.retention import OUTPUT, Kept, PruneReport, Retention, together
 from scoreline.watching import log_file
@@ -62,7 +63,11 @@ def clean_up(ask: Ask) -> PruneReport:
     now = chores[0].assembly.now()
     # First the models, while nothing has expired yet: then a dry run tells the same.
     models = _longest([one.retention.models_days for one in chores])
-    reports.append(prune_models([one.assembly for one in chores], models, now, dry_run=ask.dry_run))
+    assemblies, home = [one.assembly for one in chores], chores[0].loaded.home
+    reports.append(prune_models(assemblies, models, now, dry_run=ask.dry_run))
+    forms = Retention(leftovers_days=_longest([one.retention.leftovers_days for one in chores]), models_days=models)
+    gone = {one.path for one in reports[-1].removed}
+    reports.append(prune_forms(assemblies, leftovers(home), forms, now, besides=gone, dry_run=ask.dry_run))
     for one in chores:
         place = partial(published_path, one.loaded)
         reports.append(prune(one.assembly, place, one.retention, dry_run=ask.dry_run))

@@ -33,6 +33,7 @@ from scoreline.record import (
     releasable,
 )
 from scoreline.retention import (
+    FORM,
     LOG,
     MODEL,
     OUTPUT,
@@ -54,6 +55,7 @@ Place = Callable[[RunRecord, int], Path]
 _DEAD = {RUNNING, FAILED, CANCELLED, ABANDONED}
 _UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.tmp")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_MODELS, _FORMS = "models", "compiled"
 _ROTATED = r"\.(?:\d{1,4}|\d{4}-\d{2}-\d{2}(?:_[\d-]+)?)(?:\.gz)?"
 
 
@@ -303,7 +305,7 @@ def models_past(
     days: float | None,
     now: datetime,
 ) -> Iterator[tuple[Path, list[Removed]]]:
-    """Kept copies of models that nothing needs: folder, and what is in it.
+    """Kept copies of models that nothing needs, and what was compiled of them: folder, and what is in it.
 
     Args:
         home: where they lie.
@@ -313,20 +315,59 @@ def models_past(
         days: since the last run.
         now: the instant to which they count.
     """
-    if days is None or not (home / "models").is_dir():
+    if days is None:
         return
     needed = _needed(runs) | set(current) | {_digest(run) for run in runs if run.job not in jobs}
     used: dict[str, str] = {}
     for run in runs:
         used.setdefault(_digest(run), run.started_at)
-    for folder in sorted((home / "models").iterdir()):
+    for folder in [*_folders(home / _MODELS), *_folders(home / _FORMS)]:
         if not _DIGEST.fullmatch(folder.name) or folder.name in needed:
             continue
         # No run has used what `check` or a preview has fetched.
         last = used.get(folder.name) or datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         if is_past(days, last, now):
-            why = f"no run has used it for {days_between(last, now):,.0f} days"
-            yield folder, [Removed(MODEL, str(path), path.lstat().st_size, why) for path in _files_in(folder)]
+            why, kind = f"no run has used it for {days_between(last, now):,.0f} days", _kind_of(folder)
+            yield folder, [Removed(kind, str(path), path.lstat().st_size, why) for path in _files_in(folder)]
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(place.iterdir()) if place.is_dir() else []
+
+
+def _kind_of(folder: Path) -> str:
+    return FORM if folder.parent.name == _FORMS else MODEL
+
+
+def forms_past(
+    home: Path,
+    runs: Sequence[RunRecord],
+    jobs: Collection[str],
+    unread: Iterable[tuple[Path, str]],
+    retention: Retention,
+    now: datetime,
+) -> Iterator[Removed]:
+    """What has gathered beside compiled forms that are in use.
+
+    Args:
+        home: where they lie.
+        runs: all of the ledger.
+        jobs: keys of the jobs that are cleaned up; forms of others' models stay.
+        unread: files that no version reads which runs here, and why.
+        retention: how long.
+        now: the instant to which ages count.
+    """
+    others = {_digest(run) for run in runs if run.job not in jobs}
+    studied = ((path, "kept for study") for path in sorted((home / _FORMS).glob("*/differing-*.parquet")))
+    for found, days in ((unread, retention.leftovers_days), (studied, retention.models_days)):
+        for path, why in found:
+            if path.parent.name in others:
+                continue
+            with suppress(FileNotFoundError):
+                stat = path.lstat()
+                last = datetime.fromtimestamp(stat.st_mtime, UTC)
+                if is_past(days, last, now):
+                    yield Removed(FORM, str(path), stat.st_size, f"{why}, {days_between(last, now):,.0f} days ago")
 
 
 def _needed(runs: Sequence[RunRecord]) -> set[str]:

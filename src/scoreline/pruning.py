@@ -7,7 +7,7 @@ the next prune, which finds it marked. What is decided is decided again under th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from scoreline.pastdue import (
     Place,
     Scope,
     files_of,
+    forms_past,
     logs_past,
     look,
     models_past,
@@ -43,7 +44,7 @@ from scoreline.record import (
     RunHandle,
     RunRecord,
 )
-from scoreline.retention import MODEL, OUTPUT, QUARANTINE, STAGING, Kept, PruneReport, Removed, Retention
+from scoreline.retention import OUTPUT, QUARANTINE, STAGING, Kept, PruneReport, Removed, Retention
 from scoreline.slot import Slot
 
 _HISTORY = 1_000_000
@@ -240,9 +241,9 @@ class _Sweep:
 def prune_models(
     assemblies: Sequence[Assembly], days: float | None, now: datetime, *, dry_run: bool = False
 ) -> PruneReport:
-    """Removes kept copies of models that these jobs alone have used, and that no run needs any more.
+    """Removes kept copies of models that these jobs alone have used, and that no run needs any more, with their forms.
 
-    A run that does need one fetches it again.
+    A run that does need one fetches it again, and makes its form anew.
 
     Not guaranteed: that a run which begins at this very moment, with a model that nobody has used for so long, does not
     have to be started again.
@@ -268,8 +269,41 @@ def prune_models(
             shutil.rmtree(folder, ignore_errors=True)
         left = set() if dry_run else {one.path for one in files if Path(one.path).exists()}
         removed += [one for one in files if one.path not in left]
-        failed += [Kept(MODEL, "-", f"{path} could not be removed") for path in sorted(left)]
+        failed += [Kept(one.kind, "-", f"{one.path} could not be removed") for one in files if one.path in left]
     return PruneReport((), dry_run, removed=tuple(removed), failed=tuple(failed))
+
+
+def prune_forms(
+    assemblies: Sequence[Assembly],
+    unread: Iterable[tuple[Path, str]],
+    retention: Retention,
+    now: datetime,
+    *,
+    besides: Collection[str] = (),
+    dry_run: bool = False,
+) -> PruneReport:
+    """Removes what has gathered beside the compiled forms of models that these jobs alone have used.
+
+    A form that a run is about to read may go: it makes it anew, from the model.
+
+    Args:
+        assemblies: of the jobs of one home, the first of which names it.
+        unread: files that no version reads which runs here, and why.
+        retention: how long.
+        now: the instant to which ages count.
+        besides: files that go anyway, with their models.
+        dry_run: only tell.
+    """
+    if not assemblies:
+        return PruneReport((), dry_run)
+    home, runs = assemblies[0].home, assemblies[0].ledger.runs(limit=_HISTORY)
+    jobs = {assembly.job.key for assembly in assemblies}
+    past = forms_past(home, runs, jobs, unread, retention, now)
+    gone = _without_files([one for one in past if one.path not in besides], dry_run=dry_run)
+    for folder in {Path(one.path).parent for one in gone.removed} if not dry_run else ():
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+    return gone
 
 
 def prune_logs(files: Sequence[Path], days: float | None, now: datetime, *, dry_run: bool = False) -> PruneReport:
@@ -281,7 +315,11 @@ def prune_logs(files: Sequence[Path], days: float | None, now: datetime, *, dry_
         now: the instant to which they count.
         dry_run: only tell.
     """
-    report = PruneReport((), dry_run, removed=tuple(logs_past(files, days, now)))
+    return _without_files(list(logs_past(files, days, now)), dry_run=dry_run)
+
+
+def _without_files(files: Sequence[Removed], *, dry_run: bool) -> PruneReport:
+    report = PruneReport((), dry_run, removed=tuple(files))
     if dry_run:
         return report
     failed = []

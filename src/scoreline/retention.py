@@ -13,8 +13,8 @@ from typing import Any
 from scoreline.errors import JobError
 
 OUTPUT, QUARANTINE, PROCESSED = "output", "quarantine", "processed input"
-STAGING, MODEL, LOG = "staging", "model", "log"
-KINDS = (OUTPUT, QUARANTINE, PROCESSED, STAGING, MODEL, LOG)
+STAGING, MODEL, FORM, LOG = "staging", "model", "compiled form", "log"
+KINDS = (OUTPUT, QUARANTINE, PROCESSED, STAGING, MODEL, FORM, LOG)
 """What `Removed.kind` may be."""
 
 _DAY = 86_400.0
@@ -29,8 +29,9 @@ class Retention:
         logs_days: a rotated log file, from its last line on.
         superseded_days: rejected rows of a run, from when a later run of its slot was published or refused.
         refused_days: what a refused run has staged, for `release`.
-        leftovers_days: what runs have left that were killed, failed or cancelled.
-        models_days: the kept copy of a model, from its last run on, if nothing that is published was made with it.
+        leftovers_days: what runs have left that were killed, failed or cancelled, and compiled forms of other versions.
+        models_days: the kept copy of a model, from its last run on, if nothing that is published was made with it, and
+            its compiled forms; rows on which a form has disagreed.
 
     Raises:
         JobError: a value is no number of days.

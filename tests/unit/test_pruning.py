@@ -20,10 +20,13 @@ import scoreline
 from scoreline import Files, crashpoints, model_version, prediction, row_id
 from scoreline.assemble import Choices, assemble, published_path
 from scoreline.assembly import Limits
+from scoreline.codebase import version_of
 from scoreline.config import load
 from scoreline.due import Wish
 from scoreline.errors import InputMissing, NotReleasable, PredictionMissing, Refused
-from scoreline.pruning import prune, prune_logs, prune_models
+from scoreline.models.compiled.cache import FormCache
+from scoreline.models.compiled.leftovers import leftovers
+from scoreline.pruning import prune, prune_forms, prune_logs, prune_models
 from scoreline.record import FAILED
 from scoreline.releasing import release
 from scoreline.retention import KINDS, Retention
@@ -57,6 +60,23 @@ class Months(Year):
     def models(self, days=30, **chosen):
         assembly, _ = self.assembly()
         return prune_models([assembly], days, assembly.now(), **chosen)
+
+    def forms(self, **chosen):
+        assembly, _ = self.assembly()
+        return prune_forms([assembly], leftovers(self.home), Retention(), assembly.now(), **chosen)
+
+    def lay(self, *names):
+        """Puts files among the compiled forms, written now."""
+        for name in names:
+            (self.home / "compiled" / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / "compiled" / name).write_text("some bytes")
+
+    def laid(self):
+        return {
+            str(path.relative_to(self.home / "compiled"))
+            for path in (self.home / "compiled").rglob("*")
+            if path.is_file()
+        }
 
     def runs(self, month):
         return self.ledger().runs("sums", month)[::-1]
@@ -718,6 +738,68 @@ def test_the_model_of_the_job_stays_though_nothing_stands(months):
     months.prune()
     assert months.models().removed == ()
     assert kept(months) == before
+
+
+def test_a_models_compiled_forms_go_with_it(months):
+    (first,) = kept(months)
+    months.keep(Tripled())
+    months.backfill(FIRST_THREE, stale=True)
+    (second,) = kept(months) - {first}
+    months.lay(f"{first}/a.form", f"{first}/differing-run.parquet", f"{second}/a.form", "elsewhere/a.form")
+    months.days = 31
+    told, done = months.models(dry_run=True), months.models()
+    assert told.removed == done.removed
+    assert [Path(one.path).name for one in of(done, "compiled form")] == ["a.form", "differing-run.parquet"]
+    assert months.laid() == {f"{second}/a.form", "elsewhere/a.form"}
+    assert not (months.home / "compiled" / first).exists()
+
+
+def test_forms_that_nothing_reads_any_more_go_after_a_day_and_rows_for_study_after_a_month(months):
+    (digest,) = kept(months)
+    ours = FormCache(months.home / "compiled" / digest)._path(["x"], "value").name
+    stays = {f"{digest}/{ours}", f"machine-code/numba-{version_of('numba')}-0123/kernel._walk.nbi"}
+    studied = f"{digest}/differing-run.parquet"
+    goes = {
+        f"{digest}/{ours.split('-')[0]}-0123456789abcdef.form",
+        f"{digest}/.{ours}.0123456789ab.tmp",
+        "machine-code/numba-0.1-0123/kernel._walk.nbi",
+        "0123/old.form",
+    }
+    months.lay(*stays, *goes, studied)
+    months.days = 0.9
+    assert months.forms().removed == ()
+    months.days = 1.1
+    told, done = months.forms(dry_run=True), months.forms()
+    assert told.removed == done.removed
+    assert {str(Path(one.path).relative_to(months.home / "compiled")) for one in done.removed} == goes
+    assert {one.kind for one in done.removed} == {"compiled form"}
+    assert months.laid() == {*stays, studied}
+    assert not (months.home / "compiled/0123").exists()
+    months.days = 31
+    assert [Path(one.path).name for one in months.forms().removed] == ["differing-run.parquet"]
+    assert months.laid() == stays
+
+
+def test_forms_of_a_model_that_another_job_has_used_are_left_to_that_job(months):
+    claim = months.ledger().claim(new_run("run-1", "other", model={"digest": "0" * 64}), tiny_lease())
+    months.ledger().record(claim.handle, FAILED)
+    months.lay(f"{'0' * 64}/old.form")
+    months.days = 400
+    assert months.forms().removed == ()
+
+
+def test_the_whole_clean_up_tells_a_form_once(months):
+    (first,) = kept(months)
+    months.keep(Tripled())
+    months.backfill(FIRST_THREE, stale=True)
+    months.lay(f"{first}/old.form", f"{first}/differing-run.parquet")
+    for path in (months.home / "compiled").rglob("*.*"):
+        os.utime(path, times=((NOW - timedelta(days=90)).timestamp(),) * 2)
+    months.declare("start=", "retention=Retention(models_days=0),\n    start=")
+    months.declare("Job, between", "Job, Retention, between")
+    told, done = (scoreline.prune(months.file, dry_run=dry) for dry in (True, False))
+    assert told.removed == done.removed
+    assert [Path(one.path).name for one in of(done, "compiled form")] == ["differing-run.parquet", "old.form"]
 
 
 def kept(months):

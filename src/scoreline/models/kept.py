@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scoreline.abc import Compiled, Model
 from scoreline.card import Card, read_card
-from scoreline.models.compiled.cache import FormCache
+from scoreline.models.compiled.cache import MACHINE_CODE, FormCache
 from scoreline.models.compiled.form import is_form
 from scoreline.models.compiled.trees import keep_machine_code_in
 from scoreline.models.kinds import LIBRARIES, kind_of
@@ -46,7 +46,7 @@ class KeptModel(Pinned):
     def _keep_machine_code(self) -> None:
         """Forms of trees are walked by code that is compiled once for a home, whatever the model."""
         if self.forms:
-            keep_machine_code_in(Path(self.forms).parent / "machine-code")
+            keep_machine_code_in(Path(self.forms).parent / MACHINE_CODE)
 
     def keep(self, features: Sequence[str], compiled: Compiled, predict: str = "value") -> None:
         """See `scoreline.abc.ModelFile.keep`; forms that need the original beside them are not kept."""

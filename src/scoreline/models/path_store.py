@@ -13,6 +13,7 @@ from pathlib import Path
 from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
 from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntrusted
+from scoreline.models.compiled.cache import COMPILED
 from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
 from scoreline.models.kept import KeptModel
 from scoreline.models.kinds import LIBRARIES, PICKLES, PYFUNC, SKOPS, SUFFIXES, kind_of, needs_no_trust
@@ -111,7 +112,7 @@ class PathStore:
             self._make_home()
             local.copy_in(version.path, file, version.digest)
         return KeptModel(
-            str(file), version.digest, str(self.base), trusted=trusted, batch=self.batch, forms=self._forms(version)
+            str(file), version.digest, str(self.base), trusted=trusted, batch=self.batch, forms=str(self.forms(version))
         )
 
     def _fetch_folder(self, version: ModelVersion) -> ModelFile:
@@ -131,9 +132,8 @@ class PathStore:
         file = kept / found.model
         trusted = self._may_run_code(version, file)
         sha256 = durable.sha256_of(file)
-        return KeptModel(
-            str(file), version.digest, str(self.base), str(kept), sha256, trusted, self.batch, self._forms(version)
-        )
+        forms = str(self.forms(version))
+        return KeptModel(str(file), version.digest, str(self.base), str(kept), sha256, trusted, self.batch, forms)
 
     def _may_run_code(self, version: ModelVersion, file: Path) -> bool:
         """Whether somebody has trusted the model; a skops file of known types needs nobody's trust."""
@@ -178,8 +178,9 @@ class PathStore:
             durable.remove_tree(made.with_name(f"{made.name}.damaged"))
         return kept
 
-    def _forms(self, version: ModelVersion) -> str:
-        return str(self.home / "compiled" / version.digest)
+    def forms(self, version: ModelVersion) -> Path:
+        """Where the compiled forms of a model are kept."""
+        return self.home / COMPILED / version.digest
 
     def _place(self, digest: str) -> Path:
         return self.home / "models" / digest

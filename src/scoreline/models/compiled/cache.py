@@ -1,4 +1,7 @@
-"""Cache: compiled forms as files in Scoreline's home, each named by what it was made of and by what."""
+"""Cache: compiled forms as files in Scoreline's home, each named by what it was made of and by which versions.
+
+A form is read whole, from one open file, and nothing but speed depends on it: what is gone, or damaged, is made anew.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,44 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 from scoreline import durable
 from scoreline.abc import Compiled, Parity
 from scoreline.codebase import version_of
-from scoreline.models.compiled.form import Form, packed, unpacked
+from scoreline.models.compiled.form import Form, about_in, packed, unpacked
 
 COMPILER = 1
 """Raised when a form of the same model would be another one."""
+COMPILED, MACHINE_CODE = "compiled", "machine-code"
+"""Folders: of all that belongs to forms in a home, and in it of what Numba has made."""
 
 _SUFFIX = ".form"
 _VERSIONS = ("scoreline", "polars", "numpy", "scikit-learn", "numba")
-"""What a form, or the verdict on it, may depend on."""
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptForm:
+    """A kept form, as its file tells it.
+
+    Attributes:
+        path: of the file.
+        size: bytes.
+        at: when it was written, ISO 8601.
+        current: whether the versions that run here read it.
+        about: ``form``, ``features``, ``predict``, ``versions``, ``model``, ``notes`` and ``shown``; empty where the
+            file is damaged.
+    """
+
+    path: Path
+    size: int
+    at: str
+    current: bool
+    about: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +77,10 @@ class FormCache:
     def write(self, features: Sequence[str], compiled: Compiled, form: Form, predict: str = "value") -> None:
         """Keeps a form; where it cannot be kept, later runs make it anew."""
         about = {
+            "form": form.describe()["kind"],
+            "features": list(features),
+            "predict": predict,
+            "versions": running_versions(),
             "model": compiled.about,
             "notes": list(compiled.notes),
             "shown": {types: asdict(parity) for types, parity in compiled.shown.items()},
@@ -63,9 +93,47 @@ class FormCache:
         except (OSError, TypeError, ValueError) as error:
             _log.warning("the compiled form of the model cannot be kept in %s: %s", path, error)
 
+    def kept(self) -> list[KeptForm]:
+        """All forms that are kept, the newest first; none of them is made."""
+        found = []
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                content, stat = path.read_bytes(), path.stat()
+                at = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
+                found.append(KeptForm(path, len(content), at, is_current(path), _about(content)))
+        return sorted(found, key=lambda one: (one.at, one.path), reverse=True)
+
     def _path(self, features: Sequence[str], predict: str) -> Path:
-        named = {"compiler": COMPILER, "features": list(features), "predict": predict, "versions": _versions()}
-        return self.folder / (hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24] + _SUFFIX)
+        return self.folder / f"{_hashed(list(features), predict)}-{_stamp()}{_SUFFIX}"
+
+
+def is_current(path: Path) -> bool:
+    """Whether the versions that run here would read a form by this name."""
+    return path.name.endswith(f"-{_stamp()}{_SUFFIX}")
+
+
+def running_versions() -> dict[str, str]:
+    """Package -> version of what a form, or the verdict on it, may depend on."""
+    found = {}
+    for package in _VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[package] = version_of(package)
+    return found
+
+
+def _stamp() -> str:
+    return _hashed(COMPILER, running_versions())[:16]
+
+
+def _hashed(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _about(content: bytes) -> dict[str, Any]:
+    try:
+        return about_in(content)
+    except (ValueError, KeyError, OSError):
+        return {}
 
 
 @functools.lru_cache(maxsize=8)
@@ -75,11 +143,3 @@ def _read(path: Path, modified: int, size: int) -> Compiled:
     form, about = unpacked(path.read_bytes())
     shown = {types: Parity(**parity) for types, parity in about["shown"].items()}
     return Compiled(form, about["model"], tuple(about["notes"]), shown)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _VERSIONS:
-        with suppress(PackageNotFoundError):
-            found[package] = version_of(package)
-    return found

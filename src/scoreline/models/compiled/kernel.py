@@ -242,7 +242,10 @@ def _own_folder(folder: Path | None) -> Path | None:
     told = repr([(code.co_code, code.co_consts, code.co_names) for code in codes])
     own = folder / f"numba-{numba.__version__}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     try:
-        own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # One by one: parents that are made along have the mode that the user's mask leaves.
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        own.mkdir(exist_ok=True, mode=0o700)
         safe = all(one.st_uid == os.geteuid() and not one.st_mode & 0o022 for one in (folder.stat(), own.stat()))
     except OSError:
         return None
