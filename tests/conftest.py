@@ -46,6 +46,8 @@ def pytest_configure(config):
         del os.environ[name]
     # Tests make the machine busy themselves; a job that waits for a calm one would wait for their end.
     os.environ["SCORELINE_CPU_LIMIT_PERCENT"] = "100"
+    # Each test has a home of its own, and compiling the walk through trees takes seconds.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(config.rootpath / ".pytest_cache" / "numba"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -99,6 +99,7 @@ def assemble(loaded: Loaded, choices: Choices = Choices()) -> Assembly:
         cautious_sinks=tuple(_sink(loaded, files, replace_foreign=False) for files in job.sink_files),
         accept_version=choices.accept_version,
         verify_model=choices.verify_model,
+        compiles=loaded.settings["COMPILE"],
         job_file=loaded.file,
     )
 

@@ -97,6 +97,7 @@ class Assembly:
         cautious_sinks: the same sinks where ``sinks`` may replace what no run published; for healing.
         accept_version: whether a model that other library versions made may be used without golden rows.
         verify_model: whether a compiled form is compared with its model again, although an earlier run has done so.
+        compiles: whether models become compiled forms at all.
         job_file: the job's file, for advice and the ledger; None for a job made in Python.
         once: what the runs of a backfill have in common.
     """
@@ -115,6 +116,7 @@ class Assembly:
     cautious_sinks: tuple[Sink, ...] = ()
     accept_version: bool = False
     verify_model: bool = False
+    compiles: bool = True
     job_file: Path | None = None
     once: Once = field(default_factory=Once, compare=False, repr=False)
 

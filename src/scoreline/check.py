@@ -107,7 +107,7 @@ def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
     if sample is None:
         return f"{partition} has no rows to try"
     constants = Constants(partition, "check", found.model.version, assembly.now())
-    evidence = examine(assembly.job, model, sample, splits[0], constants)
+    evidence = examine(assembly.job, model, sample, splits[0], constants, compiles=assembly.compiles)
     if evidence.parity is None:
         how = "the model itself predicts" + (f": {evidence.reason}" if evidence.reason else "")
     elif evidence.accelerate:

@@ -158,13 +158,20 @@ def _place(file: Path, home: str | os.PathLike[str] | None, environment: Mapping
     return _Place(file.parent, own or settings["HOME"] or file.parent / HOME, settings)
 
 
-def _home_of_the_user(file: Path, environment: Mapping[str, str]) -> Path:
-    """For a job that comes along: the folder where the user's programs keep their state."""
+def home_of_user(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The home of jobs that come along: where the user's programs keep their state; None where that cannot be told."""
+    environment = os.environ if environment is None else environment
     state, user = (Path(environment.get(name, "")) for name in ("XDG_STATE_HOME", "HOME"))
     if state.is_absolute():
         return state / "scoreline"
     if user.is_absolute():
         return user / ".local" / "state" / "scoreline"
+    return None
+
+
+def _home_of_the_user(file: Path, environment: Mapping[str, str]) -> Path:
+    if home := home_of_user(environment):
+        return home
     raise UsageError(
         f"there is no folder for the ledger of {file.parent.name}: neither SCORELINE_HOME nor HOME is set",
         hint="set SCORELINE_HOME to a folder that stays, such as SCORELINE_HOME=/var/lib/scoreline",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from scoreline.config import JobLike, Loaded, home_named, limits, load
 from scoreline.errors import ScorelineError, UsageError
 from scoreline.job import Job
 from scoreline.linting import require_sound
-from scoreline.models.compiled.leftovers import leftovers
 from scoreline.pruning import prune, prune_forms, prune_logs, prune_models
 from scoreline.record import RunRecord
 from scoreline.retention import OUTPUT, Kept, PruneReport, Retention, together
@@ -62,12 +62,7 @@ def clean_up(ask: Ask) -> PruneReport:
         return reports[0]
     now = chores[0].assembly.now()
     # First the models, while nothing has expired yet: then a dry run tells the same.
-    models = _longest([one.retention.models_days for one in chores])
-    assemblies, home = [one.assembly for one in chores], chores[0].loaded.home
-    reports.append(prune_models(assemblies, models, now, dry_run=ask.dry_run))
-    forms = Retention(leftovers_days=_longest([one.retention.leftovers_days for one in chores]), models_days=models)
-    gone = {one.path for one in reports[-1].removed}
-    reports.append(prune_forms(assemblies, leftovers(home), forms, now, besides=gone, dry_run=ask.dry_run))
+    reports += _models(chores, now, dry_run=ask.dry_run)
     for one in chores:
         place = partial(published_path, one.loaded)
         reports.append(prune(one.assembly, place, one.retention, dry_run=ask.dry_run))
@@ -84,6 +79,19 @@ class _Chore:
     loaded: Loaded
     assembly: Assembly
     retention: Retention
+
+
+def _models(chores: Sequence[_Chore], now: datetime, *, dry_run: bool) -> Iterator[PruneReport]:
+    """Kept copies of models, and what lies among their compiled forms."""
+    from scoreline.models.compiled.leftovers import leftovers
+
+    assemblies, home = [one.assembly for one in chores], chores[0].loaded.home
+    days = _longest([one.retention.models_days for one in chores])
+    copies = prune_models(assemblies, days, now, dry_run=dry_run)
+    yield copies
+    retention = Retention(leftovers_days=_longest([one.retention.leftovers_days for one in chores]), models_days=days)
+    gone = {one.path for one in copies.removed}
+    yield prune_forms(assemblies, leftovers(home), retention, now, besides=gone, dry_run=dry_run)
 
 
 def _assembled(ask: Ask, loaded: Loaded) -> Assembly:

@@ -111,6 +111,7 @@ class Vetted:
         notes: on it, for people.
         compiled: what an earlier run has made and shown of it; then the model itself has not been loaded.
         predict: what the job asks of it.
+        compiles: whether it may become a compiled form.
     """
 
     file: ModelFile
@@ -119,6 +120,7 @@ class Vetted:
     notes: Sequence[str]
     compiled: Compiled | None = None
     predict: str = "value"
+    compiles: bool = True
 
     def original(self) -> Model:
         """The model itself; loading it may take seconds."""
@@ -132,8 +134,10 @@ class Vetted:
             types: what it holds for.
             now: when it was found.
         """
+        if evidence.parity is None or not evidence.parity.agrees:
+            return
         form = self.original().accelerated()
-        if form is None or evidence.parity is None or not evidence.parity.agrees:
+        if form is None:
             return
         shown = dict(self.compiled.shown) if self.compiled else {}
         before = shown.get(types)
@@ -155,7 +159,7 @@ def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
     file, features = assembly.models.fetch(version), tuple(feature.name for feature in assembly.job.features)
     predict = assembly.job.predict
     # What was accepted by an option is accepted for that run alone.
-    afresh = assembly.verify_model or assembly.accept_version
+    afresh = assembly.verify_model or assembly.accept_version or not assembly.compiles
     compiled = None if afresh else file.compiled(features, predict)
     if compiled is not None:
         require_features(assembly.job, file)
@@ -163,7 +167,7 @@ def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
     model = file.load(features, predict)
     notes = assembly.once.get(("vet", version.digest), lambda: vet(assembly.job, file, model, assembly.accept_version))
     about = assembly.once.get(("about", version.digest), model.describe)
-    return Vetted(file, features, about, notes, predict=predict)
+    return Vetted(file, features, about, notes, predict=predict, compiles=assembly.compiles)
 
 
 def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:
@@ -224,12 +228,14 @@ def evidence_for(job: Job, model: Vetted, sample: pl.DataFrame, split: Split, co
     before = model.compiled.shown.get(types) if model.compiled is not None else None
     if before is not None and before.rows >= SAMPLE_ROWS:
         return Evidence(before.rows, before, shared=True)
-    found = examine(job, model.original(), sample, split, constants)
+    found = examine(job, model.original(), sample, split, constants, compiles=model.compiles)
     model.keep(found, types, constants.scored_at)
     return found
 
 
-def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants) -> Evidence:
+def examine(
+    job: Job, model: Model, sample: pl.DataFrame, split: Split, constants: Constants, *, compiles: bool = True
+) -> Evidence:
     """Checks the job's expressions, and the model's accelerated form, on real rows.
 
     Args:
@@ -239,6 +245,7 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
             tried, and as many of those that the filters keep.
         split: where they come from.
         constants: of the run.
+        compiles: whether the model may become an accelerated form.
 
     Raises:
         NotRowWise: an expression looks at more than its own row.
@@ -274,6 +281,8 @@ def examine(job: Job, model: Model, sample: pl.DataFrame, split: Split, constant
         return Evidence(0, None)
     given = with_given(job, ready, predictions.values, constants, split, Rejects())
     require_row_wise(lambda frame: shape(frame, job.output)[0], given)
+    if not compiles:
+        return Evidence(kept.height, None, reason="SCORELINE_COMPILE is false")
     return _compared(job, model, inputs, ready.select(kept.columns), Evidence(kept.height, None))
 
 

@@ -167,6 +167,13 @@ class Settings:
 TABLE = (
     Declared("MAX_WORKERS", whole(1), "", "workers of the local engine; unset: one for each core; --workers wins"),
     Declared("BATCH_SIZE", whole(1), "32768", "rows per predict call of a model that has no compiled form"),
+    Declared(
+        "COMPILE",
+        Kind("true or false", switch),
+        "true",
+        "whether models become compiled forms; false: the model itself predicts",
+        plain=False,
+    ),
     Declared("CHUNK_SIZE", whole(1), "65536", "smallest number of rows worth a task of its own; a lower one is raised"),
     Declared(
         "MEMORY_LIMIT_GB",

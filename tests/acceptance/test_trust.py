@@ -104,7 +104,8 @@ def test_a_record_of_trust_that_others_can_write_to_is_none(cli, job, stranger):
 
 def test_inspect_of_an_untrusted_model_reads_names_only(cli, job, stranger):
     facts = cli.json("models", "inspect", stranger, "--job", job.job)
-    assert set(facts) == {"path", "bytes", "digest", "trusted", "imports"}
+    assert set(facts) == {"path", "bytes", "digest", "trusted", "imports", "compiled"}
+    assert (facts["compiled"]["form"], facts["compiled"]["kept"]) == (None, [])
     assert facts["trusted"] == "no"
     assert any(name.endswith("DictVectorizer") for name in facts["imports"])
 

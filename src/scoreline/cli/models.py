@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from scoreline.models.trust import Trust
 
 _JOB = click.option("--job", metavar="JOB", help="The job whose home keeps the record; else SCORELINE_HOME.")
+_JOB_OF_FORMS = click.option(
+    "--job", metavar="JOB", help="The job that says what is trusted, and whose home keeps compiled forms."
+)
+_WIDTH = 10
 _MODEL = click.argument("model")
 
 
@@ -49,26 +53,49 @@ def trust(model: str, job: str | None, settings: tuple[str, ...], *, as_json: bo
 
 @models.command()
 @_MODEL
-@_JOB
+@_JOB_OF_FORMS
 @options.SET
 @options.JSON
 def inspect(model: str, job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what MODEL (a file, a folder or a URI) is.
+    """Show what MODEL (a file, a folder or a URI) is, and what becomes of it on load.
 
     Unless it is trusted, it is not loaded: only the names that it would import are read. A skops file whose types are
-    all known runs no code and needs no trust, nor does a file of XGBoost, LightGBM or ONNX.
+    all known runs no code and needs no trust, nor does a file of XGBoost, LightGBM or ONNX. What runs have compiled and
+    compared is told by the home of --job, else by SCORELINE_HOME, else by that of jobs that come along.
     """
     from scoreline.cli import show
     from scoreline.models.inspect import inspected
 
-    version, store = _resolved(model, job, settings)
-    facts = inspected(version, store.trust_reason(version))
+    version, store = _resolved(model, job, settings, home_needed=model.startswith(("models:", "runs:")))
+    facts = inspected(version, store.trust_reason(version), store.forms(version))
     if as_json:
         show.print_json(facts)
         return
+    compiled = facts.pop("compiled")
     for name, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(f"{name:<10} {shown}")
+        if value not in ("", []):
+            _line(name, ", ".join(map(str, value)) if isinstance(value, list) else value)
+    _print_compiled(compiled, "no" if "kind" in facts else "not known")
+    if facts["trusted"] == "no" and job is None:
+        _line("note", f"asked was {store.trust.record}; whose folders are trusted a job says: --job JOB")
+
+
+def _print_compiled(compiled: dict[str, Any], without: str) -> None:
+    _line("compiled", compiled["form"] or f"{without}: {compiled['why']}")
+    for form in compiled["kept"]:
+        told = ", damaged: the next run makes it anew" if "damaged" in form else f", {form['form']}, {form['predict']}"
+        left = "" if form["current"] else ", not read any more: made by other versions"
+        _line("form", f"{form['path']}, {form['bytes']:,} bytes, {form['at']}{told}{left}")
+        for one in form.get("parity", ()) if form["current"] else ():
+            types = ", ".join(f"{name} {kind}" for name, kind in one["types"].items())
+            found = f"{one['detail']} on {one['rows']:,} rows, largest difference {one['max_difference']:.2g}"
+            _line("parity", f"{found}, {one['at']}: {types}")
+    for one in compiled["disagreements"]:
+        _line("disagreed", f"{one['rows']:,} rows, {one['at']}: {one['path']}")
+
+
+def _line(name: str, value: object) -> None:
+    click.echo(f"{name:<{_WIDTH}} {value}")
 
 
 @models.command("list")
@@ -145,36 +172,38 @@ def _files(place: Path) -> list[Path]:
         return [file for file in place.iterdir() if file.is_file() and not file.name.startswith(".")][:1]
 
 
-def _store(job: str | None, settings: tuple[str, ...]) -> tuple[PathStore, str | None]:
+def _store(job: str | None, settings: tuple[str, ...], *, home_needed: bool = True) -> tuple[PathStore, str | None]:
     """The store of models, and the name of the jobs that are meant, None for all."""
     from scoreline.config import load
     from scoreline.models.path_store import PathStore
 
-    known = _trust(job, settings)
+    known = _trust(job, settings, home_needed=home_needed)
     if job is None:
         return PathStore(known.home, known.home, known), None
     loaded = load(job, settings=options.parsed(settings))
     return PathStore(loaded.folder, loaded.home, known), loaded.job.key if settings else loaded.job.name
 
 
-def _resolved(model: str, job: str | None, settings: tuple[str, ...]) -> tuple[ModelVersion, PathStore]:
+def _resolved(
+    model: str, job: str | None, settings: tuple[str, ...], *, home_needed: bool = True
+) -> tuple[ModelVersion, PathStore]:
     """What a model that somebody typed is now; a path begins at the working directory."""
     from scoreline.assemble import store_in
     from scoreline.models.folder import is_uri
 
-    known, _ = _store(job, settings)
+    known, _ = _store(job, settings, home_needed=home_needed)
     store = store_in(known.base, known.home, known.trust, known.trust_command)
     typed = model if is_uri(model) else str(Path(model).expanduser().absolute())
     return store.resolve(typed), store.paths
 
 
-def _trust(job: str | None, settings: tuple[str, ...]) -> Trust:
-    from scoreline.config import home_named, load
+def _trust(job: str | None, settings: tuple[str, ...], *, home_needed: bool) -> Trust:
+    from scoreline.config import home_named, home_of_user, load
     from scoreline.models.trust import Trust, folders_of
 
     if job is not None:
         loaded = load(job, settings=options.parsed(settings))
         return Trust(loaded.home, folders_of(loaded.folder, loaded.job.trust))
-    if home := home_named():
+    if home := home_named() or (None if home_needed else home_of_user()):
         return Trust(home)
     raise click.UsageError("name the job with --job JOB, or set SCORELINE_HOME")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickletools
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from scoreline.abc import ModelVersion
 from scoreline.errors import InputChanged
+from scoreline.models.compiled.cache import FormCache, KeptForm
 from scoreline.models.folder import digest_of, read_folder
 from scoreline.models.kinds import PYFUNC, SKOPS, kind_of, needs_no_trust
 from scoreline.models.loading import describe_content, untrusted_types
@@ -19,12 +25,19 @@ _TAKES_BACK = {"POP", "POP_MARK", "DUP"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
 
 
-def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
+def inspected(version: ModelVersion, trusted: str | None, forms: Path | None = None) -> dict[str, Any]:
     """What a model is, for people; it is loaded only where somebody has trusted it, or it runs no code.
+
+    Where a run has kept a form of it, that tells what the model is, and the model is not loaded either.
 
     Args:
         version: the resolved model, a file or a folder.
         trusted: why it may be loaded.
+        forms: where its compiled forms are kept.
+
+    Returns:
+        Facts by name; ``compiled`` has ``form`` (None where there is none, and ``why``), what is ``kept`` with its
+        ``parity``, and ``disagreements``.
 
     Raises:
         InputChanged: it is another one by now, which nobody has judged.
@@ -48,12 +61,41 @@ def inspected(version: ModelVersion, trusted: str | None) -> dict[str, Any]:
         names, whole = pickled_names(file)
         facts["imports"] = names if whole else [*names, "... and perhaps others (it cannot be told without loading it)"]
         loadable = trusted is not None
-    if not loadable:
-        return facts
-    told = describe_content(_judged(version), file, trusted=trusted is not None)
+    kept = FormCache(forms).kept() if forms else []
+    known = next((one.about for one in kept if one.current and one.about), None)
+    if known is not None:
+        told = {name: one for name, one in known["model"].items() if name not in facts} | {
+            "compiled": (known["form"], "")
+        }
+    elif loadable:
+        told = describe_content(_judged(version), file, trusted=trusted is not None)
+    else:
+        told = {"compiled": (None, "nobody has trusted the model, so it is not loaded")}
     made_with = told.pop("made_with", {})
     facts |= {"made with": [f"{name} {one}" for name, one in made_with.items()]} if made_with else {}
-    return facts | told
+    form, why = told.pop("compiled")
+    compiled = {"form": form, "why": why, "kept": [_told_of(one) for one in kept]}
+    return facts | told | {"compiled": compiled | {"disagreements": _disagreements(forms)}}
+
+
+def _told_of(one: KeptForm) -> dict[str, Any]:
+    """What is known of a kept form."""
+    facts: dict[str, Any] = {"path": str(one.path), "bytes": one.size, "at": one.at, "current": one.current}
+    if not one.about:
+        return facts | {"damaged": True}
+    parity = [{"types": json.loads(where).get("input", {})} | shown for where, shown in one.about["shown"].items()]
+    return facts | {name: one.about[name] for name in ("form", "predict", "features", "versions")} | {"parity": parity}
+
+
+def _disagreements(forms: Path | None) -> list[dict[str, Any]]:
+    """Where the rows lie on which a form and its model have differed, the newest first."""
+    found = []
+    for path in forms.glob("differing-*.parquet") if forms else ():
+        with suppress(OSError, pl.exceptions.PolarsError):  # it may be cleaned up just now
+            rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+            at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            found.append({"path": str(path), "rows": rows, "bytes": path.stat().st_size, "at": at})
+    return sorted(found, key=lambda one: str(one["at"]), reverse=True)
 
 
 def _judged(version: ModelVersion) -> bytes:

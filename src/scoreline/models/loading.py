@@ -23,7 +23,7 @@ from scoreline.models.folder import digest_of, read_folder
 from scoreline.models.kinds import LIBRARIES, PYFUNC, SKOPS, kind_of, read_native
 from scoreline.models.pair import Pair, read_pair
 from scoreline.models.pinned import Pinned
-from scoreline.models.sklearn import adapt, name_of
+from scoreline.models.sklearn import adapt, compiled_of, name_of, outputs_of
 from scoreline.models.skops_pair import read_skops_pair
 from scoreline.models.structure import is_sound
 from scoreline.neighbours import importable
@@ -110,24 +110,37 @@ def describe_content(content: bytes, path: Path, *, trusted: bool) -> dict[str, 
         content: that somebody has trusted, or that is skops.
         path: of the file, for its kind and for messages.
         trusted: whether types that skops does not know may be loaded.
+
+    Returns:
+        ``kind``, ``inputs`` and ``classes`` or ``outputs``, as far as the model knows them, what else there is to say,
+        and ``compiled``: the form that it becomes, or None, and why it becomes none.
     """
     kind = kind_of(path)
     if kind in LIBRARIES:
-        return read_native(content, str(path)).about()
+        native = read_native(content, str(path)).about()
+        return native | {"compiled": (None, f"{LIBRARIES[kind].called} predicts by its own code")}
     if kind == PYFUNC:
         from scoreline.models import pyfunc
 
-        return pyfunc.told(content)
+        return pyfunc.told(content) | {"compiled": (None, "a pyfunc of MLflow is called as it is")}
     loaded, about = _opened(content, str(path), trusted=trusted)
     parts = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
     facts: dict[str, Any] = {"kind": " + ".join(name_of(part) for part in parts)}
     facts |= {name: value for name, value in about.items() if name != "made_with"}
-    for part in (parts[0], getattr(parts[0], "steps", [("", None)])[0][1]):
+    inputs = _inputs_of(loaded, parts[0])
+    facts |= inputs | outputs_of(parts[-1])
+    by_position = [str(place) for place in range(getattr(loaded, "n_features_in_", 0))]
+    return facts | {"compiled": compiled_of(loaded, tuple(inputs.get("inputs", by_position)))}
+
+
+def _inputs_of(loaded: Any, first: Any) -> dict[str, Any]:
+    """Names of what a model reads, as far as it knows them; and the size of its vocabulary."""
+    for part in (first, getattr(first, "steps", [("", None)])[0][1]):
         if hasattr(part, "vocabulary_"):
             prefixes = (name.split(part.separator, 1)[0] for name in part.vocabulary_)
-            return facts | {"vocabulary": len(part.vocabulary_), "inputs": list(dict.fromkeys(prefixes))}
+            return {"vocabulary": len(part.vocabulary_), "inputs": list(dict.fromkeys(prefixes))}
     names = getattr(loaded, "feature_names_in_", None)
-    return facts if names is None else facts | {"inputs": [str(name) for name in names]}
+    return {} if names is None else {"inputs": [str(name) for name in names]}
 
 
 def _opened(content: bytes, path: str, *, trusted: bool) -> tuple[Any, dict[str, Any]]:

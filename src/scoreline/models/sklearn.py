@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
-from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
+from scoreline.abc import Model, Parity, Predictions, TellsWhy
+from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid, ScorelineError
 from scoreline.models.compiled.additive import Additive
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.encoded import Encoded
@@ -186,7 +186,7 @@ class DictModel:
             "kind": f"DictVectorizer + {name_of(self.estimator)}",
             "inputs": list(self.inputs),
             "vocabulary": len(self.vectorizer.vocabulary_),
-            **_told_classes(self.estimator),
+            **outputs_of(self.estimator),
             **({"structure": "checked"} if is_sound(self.vectorizer, self.estimator) else {}),
             **self.facts,
         }
@@ -276,7 +276,7 @@ class FrameModel:
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
         about = {"kind": name_of(self.estimator), "inputs": list(self._names or self.inputs)}
-        return about | _told_classes(self.estimator) | self.facts
+        return about | outputs_of(self.estimator) | self.facts
 
     @functools.cached_property
     def _encoded(self) -> Encoded | NoForm:
@@ -337,9 +337,36 @@ def _call(estimator: Any, asked: str, matrix: Any) -> pl.Series:
     return probability_of(values, rows, classes_of(estimator) or (), asked)
 
 
-def _told_classes(estimator: Any) -> dict[str, list[str]]:
-    classes = classes_of(estimator)
-    return {} if classes is None else {"classes": list(classes)}
+def outputs_of(estimator: Any) -> dict[str, Any]:
+    """What it predicts, for people: ``classes``, or how many ``outputs`` where there are several."""
+    last = getattr(estimator, "steps", [("", estimator)])[-1][1]
+    classes, coefficients = getattr(last, "classes_", None), getattr(last, "coef_", None)
+    count = getattr(last, "n_outputs_", 1)
+    if isinstance(classes, list) and any(hasattr(one, "__len__") and not isinstance(one, str) for one in classes):
+        count = len(classes)
+    elif classes is not None:
+        return {"classes": [str(one) for one in classes]}
+    elif getattr(coefficients, "ndim", 1) == 2:
+        count = coefficients.shape[0]  # type: ignore[union-attr]
+    return {"outputs": int(count)} if count != 1 else {}
+
+
+def compiled_of(loaded: Any, inputs: tuple[str, ...]) -> tuple[str | None, str]:
+    """The form that a loaded object becomes when it predicts values, or why it becomes none.
+
+    Args:
+        loaded: as `adapt` takes it.
+        inputs: names of what it reads.
+    """
+    try:
+        model = adapt(loaded, inputs, {})
+        form = model.accelerated()
+    except ScorelineError as error:
+        return None, error.message
+    if form is None or not is_form(form):
+        looked_up = "; its DictVectorizer is looked up all the same, and the estimator itself predicts" if form else ""
+        return None, (model.uncompiled() if isinstance(model, TellsWhy) else "nobody knows an exact form") + looked_up
+    return str(form.describe()["kind"]), ""
 
 
 _TEXTS = ("object", "str", "string")

@@ -374,16 +374,38 @@ PAIR = {
     "inputs": ["r", "d"],
     "read": "by structure",
 }
+LINEAR = {"kind": "LinearRegression", "compiled": ("compiled linear over 2 columns", "")}
+ALL_THE_SAME = "its DictVectorizer is looked up all the same, and the estimator itself predicts"
+LOOKED_UP = {
+    "kind": "DictVectorizer + KNeighborsClassifier",
+    "vocabulary": 4,
+    "inputs": ["r", "d"],
+    "classes": ["1", "2"],
+    "compiled": (
+        None,
+        f"KNeighborsClassifier is no linear model that predicts plain sums; {ALL_THE_SAME}",
+    ),
+}
 
 
 @pytest.mark.parametrize(
     ("loaded", "facts"),
     [
-        (pair(), PAIR),
-        (make_pipeline(*pair()), PAIR),
-        (LinearRegression().fit(NUMBERS.to_pandas(), TARGET), {"kind": "LinearRegression", "inputs": ["a", "b"]}),
-        (LinearRegression().fit(NUMBERS.to_numpy(), TARGET), {"kind": "LinearRegression"}),
+        (pair(), PAIR | {"compiled": ("additive look-up", "")}),
+        (make_pipeline(*pair()), PAIR | {"compiled": ("additive look-up", "")}),
+        (LinearRegression().fit(NUMBERS.to_pandas(), TARGET), LINEAR | {"inputs": ["a", "b"]}),
+        (LinearRegression().fit(NUMBERS.to_numpy(), TARGET), LINEAR),
+        (LinearRegression().fit(NUMBERS.to_numpy(), np.ones((len(TARGET), 3))), LINEAR | {"outputs": 3}),
+        (
+            KNeighborsRegressor(1).fit(NUMBERS.to_numpy(), TARGET),
+            {
+                "kind": "KNeighborsRegressor",
+                "compiled": (None, "KNeighborsRegressor is not known to be reproduced exactly"),
+            },
+        ),
+        ((pair()[0], KNeighborsClassifier(1).fit(np.eye(4), [1, 2, 1, 2])), LOOKED_UP),
     ],
+    ids=["pair", "pipeline", "frame", "array", "several outputs", "neighbours", "looked up"],
 )
 def test_a_trusted_file_is_described_whatever_the_features_of_a_job(kept, loaded, facts):
     path = Path(kept(loaded).path)

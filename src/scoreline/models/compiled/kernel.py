@@ -192,9 +192,9 @@ def survey() -> Callable[..., bool]:
 def keep_in(folder: Path | None) -> None:
     """Names the folder where machine code is kept for the next process; of what is compiled from now on.
 
-    Without one it lies where ``NUMBA_CACHE_DIR`` says, else beside this module or in the user's cache. What cannot be
-    read or kept there is compiled again: that takes a few seconds and never fails. A folder that others may write is
-    not used, since machine code from there would be run.
+    Where ``NUMBA_CACHE_DIR`` is set, it lies there; without either, beside this module or in the user's cache. What
+    cannot be read or kept there is compiled again: that takes a few seconds and never fails. A folder that others may
+    write is not used, since machine code from there would be run.
     """
     _KEPT["folder"] = folder
 
@@ -217,7 +217,8 @@ def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Calla
 
 def _made(function: Callable[..., Any], signature: tuple[Any, ...]) -> Any:
     """Loaded, or compiled and kept. A damaged cache, or a full disk, raises anything: then it is emptied, then left."""
-    folder = _own_folder(_KEPT["folder"])
+    # Where its user has told Numba a folder, that is the one.
+    folder = None if os.environ.get("NUMBA_CACHE_DIR") else _own_folder(_KEPT["folder"])
     for clean in (False, True) if folder else (False,):
         with contextlib.suppress(Exception):
             if clean and folder:

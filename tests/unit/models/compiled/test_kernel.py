@@ -37,7 +37,7 @@ print(trees.scores(np.array([[0.0], [1e-45], [-1.0]] * 5))[:3, 0].tolist())
 
 def score(folder, env=None):
     """The walk in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": "", "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
     command = [sys.executable, "-W", "error", "-c", SCORE, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == "[1.5, 2.5, 1.5]\n", done.stderr
@@ -96,5 +96,6 @@ def test_a_full_disk_does_not_stop_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_data", full)
     monkeypatch.setattr(kernel, "_MADE", {})
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setitem(kernel._KEPT, "folder", tmp_path)
     assert callable(kernel.survey())
