@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What Scoreline is measured beside lives apart: it must not decide which versions Scoreline is tested with.
+PEERS := .venv-peers
 # The first Python on the path that is new enough and can make virtual environments.
 FIT := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -24,13 +26,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip
 UV := $(BIN)/uv
 # uv is fast, but reads none of pip's configuration: where it can't be had or can't reach its index, pip does it.
-install = { test -x $(UV) && $(UV) pip install --python $(BIN)/python $(1); } || \
-	{ echo "Going on with pip: slower, same result."; $(PIP) install $(1); }
+install = $(call install-into,$(BIN)/python,$(1))
+install-into = { test -x $(UV) && $(UV) pip install --python $(1) $(2); } || \
+	{ echo "Going on with pip: slower, same result."; $(1) -m pip install $(2); }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test test-versions fuzz lint bench requirements clean
+.PHONY: help setup demo test test-versions fuzz lint bench bench-peers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +65,12 @@ bench: $(STAMPS)/bytecode $(STAMPS)/scoreline ## Measure (ARGS: what and how muc
 	@$(BIN)/python -m compileall -q src benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(STAMPS)/peers $(STAMPS)/bytecode $(STAMPS)/scoreline ## Measure beside Spark, MLflow and Ray Data (Java 17; long)
+	@$(BIN)/python -m compileall -q src benchmarks
+	$(BIN)/python -m benchmarks --targets $(ARGS)
+
 clean: ## Remove .venv and caches; results and data stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---------------------------------------------------------------------------------------- environment
@@ -91,6 +98,13 @@ $(STAMPS)/bytecode: $(STAMPS)/dev
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
+# Java is the machine's own: the benchmark says what to install where there is none, and measures the rest.
+$(STAMPS)/peers: requirements/peers.txt $(STAMPS)/dev
+	"$(PYTHON)" -m venv --clear $(PEERS)
+	@$(call install-into,$(PEERS)/bin/python,--require-hashes -r requirements/peers.txt)
+	@$(PEERS)/bin/python -m compileall -q -j 0 $(PEERS)/lib >/dev/null 2>&1 || true
+	@touch $@
+
 # The project itself, editable; its build backend came with the requirements, so nothing is downloaded here.
 $(STAMPS)/scoreline: pyproject.toml $(STAMPS)/demo
 	@$(call install,--no-deps --no-build-isolation --editable .)
@@ -104,6 +118,7 @@ requirements: $(STAMPS)/venv ## Pin anew what pyproject.toml asks for (ARGS=--up
 	$(COMPILE) pyproject.toml --extra sklearn --extra mlflow --extra metrics --extra trees --extra xgboost --extra lightgbm \
 		--extra onnx --group build --group dev \
 		--constraints requirements/demo.txt --output-file requirements/dev.txt
+	$(COMPILE) requirements/peers.in --constraints requirements/demo.txt --output-file requirements/peers.txt
 	for file in requirements/versions/*.in; do \
 		$(COMPILE) "$$file" --output-file "$${file%.in}.txt" || exit 1; done
 

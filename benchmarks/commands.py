@@ -22,8 +22,8 @@ INBOX_JOB = "benchmarks/inbox_job.py"
 RUN = "run {job} {partition} --force --set data={data} --set model={model} --set output={output}"
 
 
-class NothingPublishedError(Exception):
-    """The output folder holds no Parquet file, or more than one."""
+class UnfitError(Exception):
+    """What a contender has written is not what it should be, or it cannot run here."""
 
 
 def scoreline(template: str, **values: str | Path) -> list[str]:
@@ -38,26 +38,20 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "SCORELINE_HOME": str(home)}
 
 
-def plain_pandas(month: Path, output: Path, model: Path, *options: str) -> list[str]:
-    """The usual script."""
-    script = ROOT / "benchmarks" / "plain_pandas.py"
-    return [sys.executable, str(script), str(month), str(output), "--model", str(model), *options]
-
-
-def polars_copy(published: Path, output: Path) -> list[str]:
-    """A copy of the published file."""
-    return [sys.executable, str(ROOT / "benchmarks" / "polars_copy.py"), str(published), str(output)]
+def module(name: str, *arguments: str | Path, python: str | Path = sys.executable) -> list[str]:
+    """A program of the benchmarks, run from their root."""
+    return [str(python), "-m", f"benchmarks.{name}", *map(str, arguments)]
 
 
 def published(output: Path) -> Path:
     """The one file that a run published below `output`.
 
     Raises:
-        NothingPublishedError: There is none, or there are several.
+        UnfitError: There is none, or there are several.
     """
     files = [path for path in output.rglob("*.parquet") if "/." not in f"/{path.relative_to(output)}"]
     if len(files) != 1:
-        raise NothingPublishedError(f"{len(files)} Parquet files below {output.name}, one expected")
+        raise UnfitError(f"{len(files)} Parquet files below {output.name}, one expected")
     return files[0]
 
 

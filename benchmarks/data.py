@@ -58,6 +58,19 @@ def large_month(folder: Path, rows: int, group_rows: int = BLOCK, compression: s
     return path
 
 
+def month_in_files(folder: Path, rows: int, count: int) -> Path:
+    """A folder with the rows of a large month in `count` files, for programs that read several at once; made once."""
+    place = folder / f"green-{rows}-files-{count}-v{RECIPE}"
+    if not place.exists():
+        month = pq.read_table(large_month(folder, rows))
+        part, size = place.with_suffix(".part"), -(-rows // count)
+        part.mkdir(parents=True, exist_ok=True)
+        for number, start in enumerate(range(0, rows, size)):
+            pq.write_table(month.slice(start, size), part / f"part-{number:03d}.parquet", compression="zstd")
+        part.replace(place)
+    return place
+
+
 def small_files(folder: Path, count: int, rows: int) -> Path:
     """A folder with ``count`` files of 5 to ``rows`` trips, made once."""
     place = folder / f"files-{count}-{rows}-v{RECIPE}"
@@ -120,3 +133,9 @@ def _write(path: Path, tables: Iterator[pa.Table], group_rows: int, compression:
         writer.write_table(first, row_group_size=group_rows)
         for table in tables:
             writer.write_table(table, row_group_size=group_rows)
+
+
+def rows_of(path: Path) -> int:
+    """Rows of a Parquet file, from its footer."""
+    rows: int = pq.read_metadata(path).num_rows
+    return rows

@@ -12,17 +12,38 @@ from pathlib import Path
 import psutil
 
 from benchmarks.commands import RUN
-from benchmarks.race import Result, speed_ratio, time_ratio
+from benchmarks.race import By, Result, figure, reached
 
-PACKAGES = ("scoreline", "polars", "pyarrow", "numpy", "pandas", "scikit-learn", "numba")
-HEAD = ("contender", "rows", "seconds", "least..most", "rows/s", "peak PSS MB", "Scoreline beside it")
-NOTES = f"""\
+PACKAGES = ("scoreline", "polars", "pyarrow", "numpy", "pandas", "scikit-learn", "numba", "xgboost-cpu")
+HEAD = ("contender", "rows", "seconds", "least..most", "rows/s", "peak PSS MB", "Scoreline beside it", "must reach")
+WORDS: dict[By, str] = {
+    "rows/s": "{:.1f} times its rows/s",
+    "seconds": "{:.2f} times its seconds",
+    "ms": "{:+.0f} ms",
+    "own ms": "{:.1f} ms",
+    "own MB": "{:.0f} MB",
+}
+METHOD = """\
 Each contender runs once to warm up, with its memory sampled (sum of PSS over the process tree, about every
-20 ms, MB of 10^6 bytes), then {{repeats}} times (start-up: ten at least) in turn with the others, without
+20 ms, MB of 10^6 bytes), then {repeats} times (start-up: ten at least) in turn with the others, without
 sampling. Seconds are those of the whole command, Python's own start included; the figure is the median.
-Ratios are medians over the repeats. Files are in the page cache. Plain pandas gets at most a million rows
-and is compared by rows per second; the copy decodes and encodes the file that Scoreline published, and is
-compared by seconds. Forests are measured in one process, in turn, on rows in memory.
+Ratios are medians over the repeats. Files are in the page cache.
+"""
+CORE_NOTES = f"""\
+Plain pandas gets at most a million rows and is compared by rows per second; the copy decodes and encodes the
+file that Scoreline published, and is compared by seconds. Forests are measured in one process, in turn, on rows
+in memory.
+
+    scoreline {RUN}
+"""
+PEERS_NOTES = f"""\
+Slow programs get a million rows at most and are compared by rows per second, with Scoreline on all rows. Spark, MLflow
+and Ray Data are warm: each time their process starts, scores those rows once, and only the second time is counted; of
+Scoreline and all others the whole command is. They read the million rows from eight files, so that no core is idle, and
+their predictions were compared with Scoreline's, row by row. Ray Data runs in a network namespace that has only
+loopback. All that predict have the same pickled model and write the same columns to Parquet; "no ids" leaves out
+`ride_id`. Of `inplace_predict alone` only the call is counted, on a float32 matrix in memory; forests are measured in
+one process, in turn, on rows in memory.
 
     scoreline {RUN}
 """
@@ -49,16 +70,26 @@ def tables(results: Sequence[Result]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def document(results: Sequence[Result], repeats: int) -> str:
-    """The whole page: machine, method, tables."""
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine().items())
-    notes = NOTES.replace("{repeats}", str(repeats))
-    return f"# Benchmarks of the core\n\nMade by `make bench`.\n\n{facts}\n\n{notes}\n{tables(results)}"
+def core_page(machine: dict[str, str], results: Sequence[Result], repeats: int) -> str:
+    """The page of the core: machine, method, tables."""
+    head = "# Benchmarks of the core\n\nMade by `make bench`."
+    return _page(head, machine, METHOD + CORE_NOTES, results, repeats)
+
+
+def peers_page(machine: dict[str, str], results: Sequence[Result], repeats: int) -> str:
+    """The page of the peers: machine, method, tables with what must be reached."""
+    head = "# Scoreline beside its peers\n\nMade by `make bench-peers ARGS=--write`."
+    return _page(head, machine, METHOD + PEERS_NOTES, results, repeats)
+
+
+def _page(head: str, machine: dict[str, str], notes: str, results: Sequence[Result], repeats: int) -> str:
+    facts = "\n".join(f"- {name}: {value}" for name, value in machine.items())
+    return f"{head}\n\n{facts}\n\n{notes.replace('{repeats}', str(repeats))}\n{tables(results)}"
 
 
 def _cells(row: Result, rows: list[Result]) -> tuple[str, ...]:
     if row.error:
-        return (row.name, "", f"failed, {row.error}", "", "", "", "")
+        return (row.name, "", f"failed, {row.error}", "", "", "", "", "")
     spread = f"{min(row.seconds):.2f}..{max(row.seconds):.2f}"
     count, speed = (f"{row.rows:,}", f"{row.rows_per_second:,.0f}") if row.rows else ("", "")
     return (
@@ -68,20 +99,19 @@ def _cells(row: Result, rows: list[Result]) -> tuple[str, ...]:
         spread,
         speed,
         "" if row.peak_pss_mb is None else f"{row.peak_pss_mb:.0f}",
-        _beside(row, rows),
+        *_beside(row, rows[0]),
     )
 
 
-def _beside(row: Result, rows: list[Result]) -> str:
-    """How the first contender of the case compares with this one."""
-    ours = rows[0]
-    if row is ours or ours.error:
-        return ""
-    if "copy" in row.name:
-        return f"{time_ratio(ours, row):.2f} times its seconds"
-    if row.rows:
-        return f"{speed_ratio(ours, row):.1f} times its rows/s"
-    return f"{1000 * (ours.typical - row.typical):+.0f} ms"
+def _beside(row: Result, ours: Result) -> tuple[str, str]:
+    """How the first contender of the case compares with this one, and whether that is enough."""
+    if not row.by or ours.error:
+        return "", ""
+    said = WORDS[row.by].format(figure(ours, row))
+    if row.target is None:
+        return said, ""
+    limit = "at least" if row.by == "rows/s" else "at most"
+    return said, f"{limit} {row.target:g}: {'reached' if reached(ours, row) else 'missed'}"
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,10 @@ def score(options: argparse.Namespace) -> pd.DataFrame:
     rows = options.chunk_rows
     predicted = predict_in_chunks(df, pair, rows) if rows else predict(df, pair)
     result = pd.DataFrame(index=df.index)
-    if options.ids:
+    if options.ids == "row":
         result["ride_id"] = f"{options.year:04d}/{options.month:02d}_" + df.index.astype("str")
+    elif options.ids == "uuid":
+        result["ride_id"] = [str(uuid.uuid4()) for _ in range(len(df))]
     result["lpep_pickup_datetime"] = df["lpep_pickup_datetime"]
     result[IDS] = df[IDS]
     result["actual_duration"] = df["duration"]
@@ -62,14 +65,14 @@ def score(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Command line: input, output, the model, and whether ids are made."""
+    """Command line: input, output, the model, and which ids are made."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="pickled (DictVectorizer, estimator)")
     parser.add_argument("--year", type=int, default=2021)
     parser.add_argument("--month", type=int, default=2)
-    parser.add_argument("--no-ids", dest="ids", action="store_false", help="leave ride_id out")
+    parser.add_argument("--ids", choices=["row", "uuid", "none"], default="row", help="what ride_id is made of")
     parser.add_argument("--chunk-rows", type=int, default=0, help="only where memory would run out")
     options = parser.parse_args()
     score(options).to_parquet(options.output, index=False)

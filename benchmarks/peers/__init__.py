@@ -1,0 +1,1 @@
+"""What Scoreline is measured beside: real programs, each in its best documented way, run as `python -m`."""
