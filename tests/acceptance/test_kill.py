@@ -57,7 +57,7 @@ def undisturbed(forks, large_job):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_fifty_kills_leave_the_old_or_the_new_and_the_next_command_mends_it(forks, large_job, undisturbed, tell):
     known, duration = undisturbed
     reader = Reader(large_job.output)

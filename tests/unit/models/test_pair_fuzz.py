@@ -22,7 +22,7 @@ JOBLIB = [joblibs(MODEL), joblibs(MODEL, 3)]
 PATIENT = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class SklearnOnly(pickle.Unpickler):
+class SklearnOnly(pickle._Unpickler):
     """Python's own unpickler, for classes and functions that an undamaged pair names."""
 
     def find_class(self, module, name):
