@@ -433,6 +433,10 @@ class ModelFile(Protocol):
         """Keeps a form for later runs, as far as it can be kept; a run never fails for that."""
         ...
 
+    def forget(self, features: Sequence[str], predict: str = "value") -> None:
+        """Removes what `keep` has kept, because it disagreed with the model; idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:

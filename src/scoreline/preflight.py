@@ -129,12 +129,18 @@ class Vetted:
     def keep(self, evidence: Evidence, types: str, now: datetime) -> None:
         """Keeps the accelerated form and the evidence for it, so that later runs need not load the model.
 
+        One that has disagreed is not kept any longer either.
+
         Args:
             evidence: what was found.
             types: what it holds for.
             now: when it was found.
         """
-        if evidence.parity is None or not evidence.parity.agrees:
+        if evidence.parity is None:
+            return
+        if not evidence.parity.agrees:
+            # What an earlier run has shown of the same form was not enough.
+            self.file.forget(self.features, self.predict)
             return
         form = self.original().accelerated()
         if form is None:

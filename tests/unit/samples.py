@@ -93,6 +93,9 @@ class Doubling:
     def keep(self, features, compiled, predict="value"):
         pass
 
+    def forget(self, features, predict="value"):
+        """Nothing was kept."""
+
     def predict(self, features):
         return Predictions(features["x"].cast(pl.Float64) * 2, dict(self.unseen))
 

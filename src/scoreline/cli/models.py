@@ -83,7 +83,7 @@ def inspect(model: str, job: str | None, settings: tuple[str, ...], *, as_json: 
 def _print_compiled(compiled: dict[str, Any], without: str) -> None:
     _line("compiled", compiled["form"] or f"{without}: {compiled['why']}")
     for form in compiled["kept"]:
-        told = ", damaged: the next run makes it anew" if "damaged" in form else f", {form['form']}, {form['predict']}"
+        told = ", damaged: the next run makes it anew" if "damaged" in form else f", predict={form['predict']}"
         left = "" if form["current"] else ", not read any more: made by other versions"
         _line("form", f"{form['path']}, {form['bytes']:,} bytes, {form['at']}{told}{left}")
         for one in form.get("parity", ()) if form["current"] else ():

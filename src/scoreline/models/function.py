@@ -167,6 +167,9 @@ class FunctionFile:
     def keep(self, features: Any, compiled: Compiled, predict: str = VALUE) -> None:
         """See `scoreline.abc.ModelFile.keep`."""
 
+    def forget(self, features: Any, predict: str = VALUE) -> None:
+        """See `scoreline.abc.ModelFile.forget`."""
+
     def load(self, features: Any, predict: str = VALUE) -> Model:
         """See `scoreline.abc.ModelFile.load`."""
         if predict != VALUE:

@@ -52,3 +52,8 @@ class KeptModel(Pinned):
         """See `scoreline.abc.ModelFile.keep`; forms that need the original beside them are not kept."""
         if self.forms and is_form(compiled.form):
             FormCache(Path(self.forms)).write(features, compiled, compiled.form, predict)
+
+    def forget(self, features: Sequence[str], predict: str = "value") -> None:
+        """See `scoreline.abc.ModelFile.forget`."""
+        if self.forms:
+            FormCache(Path(self.forms)).remove(features, predict)

@@ -93,6 +93,10 @@ class FormCache:
         except (OSError, TypeError, ValueError) as error:
             _log.warning("the compiled form of the model cannot be kept in %s: %s", path, error)
 
+    def remove(self, features: Sequence[str], predict: str = "value") -> None:
+        """Removes the form for these features that the running versions made."""
+        self._path(features, predict).unlink(missing_ok=True)
+
     def kept(self) -> list[KeptForm]:
         """All forms that are kept, the newest first; none of them is made."""
         found = []

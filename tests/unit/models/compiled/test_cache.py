@@ -3,6 +3,7 @@
 import logging
 import pickle
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -15,9 +16,11 @@ from scoreline.abc import Compiled, Parity
 from scoreline.models.compiled import cache
 from scoreline.models.compiled.cache import FormCache
 from scoreline.models.kept import KeptModel
+from scoreline.preflight import Evidence, Vetted
 
 FEATURES = ("r", "d")
 ROWS = pl.DataFrame({"r": ["a", "b", "never"], "d": [1.0, 2.0, 3.0]})
+NOW = datetime(2026, 2, 3, tzinfo=UTC)
 SHOWN = {"types": Parity(True, 9, 0.0, "same predictions", "2026-01-02T03:04:05+00:00")}
 
 
@@ -108,3 +111,11 @@ def test_what_is_cleaned_up_under_a_run_is_made_anew(model):
     assert original.accelerated().predict(ROWS).values.equals(before)
     model.keep(FEATURES, Compiled(original.accelerated(), original.describe()))
     assert model.compiled(FEATURES).form.predict(ROWS).values.equals(before)
+
+
+def test_a_form_that_has_disagreed_once_is_not_used_again(model):
+    vetted = Vetted(model, FEATURES, {}, ())
+    vetted.keep(Evidence(9, Parity(False, 9, 1.0, "9 of 9 rows differ")), "other types", NOW)
+    assert model.compiled(FEATURES) is None
+    vetted.keep(Evidence(9, Parity(True, 9, 0.0, "same predictions")), "types", NOW)
+    assert model.compiled(FEATURES).shown["types"].at == "2026-02-03T00:00:00+00:00"
