@@ -5,6 +5,7 @@ Training and explaining take the same steps. It must not know where rows come fr
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import polars as pl
 
 from scoreline.abc import Model, Predictions, TakesParts
 from scoreline.contract import judge
+from scoreline.culprits import culprits
 from scoreline.errors import InputInvalid, ModelFailed, ModelInvalid
 from scoreline.expressions import nan_as_null
 from scoreline.features import Feature, Schema, category
@@ -157,13 +159,14 @@ def predict_rows(
     """Predictions for (rows, features); ``frame`` has the same rows with their numbers.
 
     Where the model raises, the rows are rejected that it cannot take because features are infinite, missing or never
-    seen. So are rows whose prediction is missing, infinite or not a number.
+    seen, and a few for which it raises although nothing of that explains it. So are rows whose prediction is missing,
+    infinite or not a number.
 
     Returns:
         (rows, features), the frame and the predictions of the rows that are left.
 
     Raises:
-        ModelFailed: the model raised, and nothing suspect in the rows explains it.
+        ModelFailed: the model raised, and neither anything suspect nor a few rows explain it.
     """
     inputs, frame, predictions = _predicted(model, inputs, frame, rejects)
     values = predictions.values
@@ -187,20 +190,30 @@ def undecided(values: pl.Series) -> pl.Series:
 def _predicted(
     model: Model, inputs: pl.DataFrame, frame: pl.DataFrame, rejects: Rejects
 ) -> tuple[pl.DataFrame, pl.DataFrame, Predictions]:
-    wanted = inputs.select(model.inputs)
     try:
-        return inputs, frame, model.predict(wanted)
+        return inputs, frame, model.predict(inputs.select(model.inputs))
     except ModelFailed as error:
-        broken = refused(model, wanted, error)
-        if not broken:
-            raise
-        clear = ~pl.select(pl.any_horizontal(list(broken.values()))).to_series()
-        try:
-            none = Predictions(pl.Series(dtype=pl.Float64))
-            predictions = model.predict(wanted.filter(clear)) if clear.any() else none
-        except ModelFailed:
-            raise error from error.__cause__
-        return inputs.filter(clear), rejects.take(frame, broken), predictions
+        for explain in (functools.partial(refused, error=error), culprits):
+            broken = explain(model, inputs.select(model.inputs))
+            if not broken:
+                continue
+            clear = ~pl.select(pl.any_horizontal(list(broken.values()))).to_series()
+            inputs, frame = inputs.filter(clear), rejects.take(frame, broken)
+            # In one call, as if the others had never been there.
+            predictions = _tried(model, inputs)
+            if predictions is not None:
+                return inputs, frame, predictions
+        raise
+
+
+def _tried(model: Model, inputs: pl.DataFrame) -> Predictions | None:
+    """Predictions for (rows, features), also for none of them; None where the model raises."""
+    if not inputs.height:
+        return Predictions(pl.Series(dtype=pl.Float64))
+    try:
+        return model.predict(inputs.select(model.inputs))
+    except ModelFailed:
+        return None
 
 
 def shape_rows(job: Job, frame: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:

@@ -68,11 +68,21 @@ def _unbearable(model: Model, inputs: pl.DataFrame, suspicions: Masks) -> list[t
         # What is known already is not tried again: a row is asked for only where it can tell something new.
         if kind <= borne or any(known <= kind for known in found):
             continue
-        if _takes(model, inputs.filter(kinds == text)):
+        if _takes_some(model, inputs.filter(kinds == text)):
             borne |= kind
         else:
             found.append(kind)
     return [(kind, kind - borne or kind) for kind in found]
+
+
+def _takes_some(model: Model, rows: pl.DataFrame) -> bool:
+    """Whether the model takes all rows of a kind, or else the first or the last by itself.
+
+    Then it is not their kind that it cannot take, and something else about one of them has made it raise.
+    """
+    if _takes(model, rows):
+        return True
+    return rows.height > 1 and any(_takes(model, end) for end in (rows.head(1), rows.tail(1)))
 
 
 def _takes(model: Model, inputs: pl.DataFrame) -> bool:

@@ -87,6 +87,12 @@ REASONS = [
     ("feature:FEATURE:infinite", "feature", "the model raised, and cannot take the infinite value"),
     ("feature:FEATURE:too large", "feature", "the model raised, and cannot take what 32-bit floats cannot hold"),
     ("feature:FEATURE:never seen", "feature", "the model raised, and cannot take a category that it has not seen"),
+    (
+        "model:raised ERROR",
+        "model",
+        "the model raised such an error for this row by itself, and nothing above explains it",
+    ),
+    ("model:refused", "model", "the same, where Scoreline's way to call the model refused the row"),
     ("prediction:not finite", "prediction", "the prediction is missing, NaN or infinite"),
     ("row_id:COLUMN:null", "row_id", "the declared id is missing"),
     ("output:COLUMN:not TYPE", "output", "a value would change in the output column's type"),

@@ -114,6 +114,17 @@ class Raising(Doubling):
         return Predictions((features["x"] * 2).replace(8.0, NAN))
 
 
+class Unlucky(Doubling):
+    """Takes neither 13 nor 17, and has a cause for one of them."""
+
+    def predict(self, features):
+        if (features["x"] == 17).any():
+            raise ModelFailed("the model cannot take 17")
+        if (features["x"] == 13).any():
+            raise ModelFailed("the model raised ValueError: 13") from ValueError("13")
+        return super().predict(features)
+
+
 MADE = [
     (
         job(
@@ -144,6 +155,7 @@ MADE = [
         },
         Raising(inputs=("x", "t")),
     ),
+    (job(), {"x": [1.0, 13.0, 17.0, 4.0]}, Unlucky()),
 ]
 
 
@@ -155,7 +167,7 @@ def test_every_reason_that_runs_give_is_in_the_table_and_every_one_in_the_table_
     assert {name for names in forms.values() for name in names} == set(FORMS)
 
 
-WRITTEN = re.compile(r'f?"((?:rule|feature|filter|output|prediction|row_id):[^"]+|\{[\w.]*name\}:[^"]+)"')
+WRITTEN = re.compile(r'f?"((?:rule|feature|filter|model|output|prediction|row_id):[^"]+|\{[\w.]*name\}:[^"]+)"')
 
 
 def blank(reason):
@@ -164,7 +176,7 @@ def blank(reason):
 
 
 def test_the_table_has_the_reasons_that_the_code_spells():
-    files = ["contract", "score", "suspects", "filters", "features", "output"]
+    files = ["contract", "score", "suspects", "culprits", "filters", "features", "output"]
     spelled = {blank(one) for name in files for one in WRITTEN.findall((SOURCE / f"{name}.py").read_text("utf-8"))}
     assert spelled == {blank(form) for form, _, _ in REASONS}
 
