@@ -10,6 +10,7 @@ import polars as pl
 
 from scoreline.abc import Model
 from scoreline.errors import ModelFailed
+from scoreline.shortage import ran_short
 from scoreline.suspects import Masks
 
 MOST = 32
@@ -55,6 +56,8 @@ def _raised(model: Model, rows: pl.DataFrame) -> str | None:
     try:
         model.predict(rows)
     except ModelFailed as error:
+        if ran_short(error):
+            raise
         cause = error.__cause__
         return "model:refused" if cause is None else f"model:raised {type(cause).__name__}"
     return None

@@ -7,6 +7,7 @@ because errors travel back from worker processes. This module must not know any 
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 
@@ -177,7 +178,7 @@ class LedgerFailed(Transient):
 
 
 class MemoryShort(Transient):
-    """The memory that a run may use is not enough for one worker."""
+    """The memory that a run may use is not enough."""
 
 
 class WorkerDied(Transient):
@@ -188,8 +189,13 @@ class Cancelled(Transient):
     """The run was cancelled; nothing was published."""
 
 
-def storage_failed(error: OSError) -> StorageFailed:
-    """What an operating-system error means to a run."""
+def storage_failed(error: OSError | MemoryError) -> StorageFailed | MemoryShort:
+    """What an operating-system error means to a run, and what a lack of memory does."""
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return MemoryShort(
+            f"memory ran out: {str(error) or 'Python had none left'}",
+            hint="run the same command again when less is going on here, or where there is more memory",
+        )
     return StorageFailed(
         f"{error.strerror or error}: {error.filename or 'no file named'}",
         hint="check space and permissions (df -h, ls -l), then run the same command again",

@@ -24,6 +24,7 @@ from scoreline.errors import (
     Busy,
     LeaseLost,
     LedgerFailed,
+    MemoryShort,
     OutputForeign,
     ScorelineError,
     StagingLost,
@@ -55,7 +56,7 @@ from scoreline.usage import Meter
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
-_KEEPS_PARTS = (WorkerDied, LedgerFailed)
+_KEEPS_PARTS = (WorkerDied, MemoryShort, LedgerFailed)
 
 
 def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Opened:  # noqa: B008 - frozen
@@ -225,7 +226,7 @@ def run(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> RunRep
             state = EXPIRED if opened.current.state == EXPIRED else "current"
             return report_of(opened.current, state, opened.reason, clock, [*_healed(opened), *told])
         return _go_through(assembly, opened.handle, opened, clock)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         raise storage_failed(error) from error
 
 

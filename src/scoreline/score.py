@@ -26,6 +26,7 @@ from scoreline.output import MODEL_VERSION, PARTITION, PREDICTION, ROW_ID, RUN_I
 from scoreline.partition import Partition
 from scoreline.rejects import ROW, Rejects
 from scoreline.report import Counts
+from scoreline.shortage import ran_short
 from scoreline.splits import Split
 from scoreline.suspects import refused
 from scoreline.writable import unwritable
@@ -193,6 +194,8 @@ def _predicted(
     try:
         return inputs, frame, model.predict(inputs.select(model.inputs))
     except ModelFailed as error:
+        if ran_short(error):
+            raise
         for explain in (functools.partial(refused, error=error), culprits):
             broken = explain(model, inputs.select(model.inputs))
             if not broken:
@@ -212,7 +215,9 @@ def _tried(model: Model, inputs: pl.DataFrame) -> Predictions | None:
         return Predictions(pl.Series(dtype=pl.Float64))
     try:
         return model.predict(inputs.select(model.inputs))
-    except ModelFailed:
+    except ModelFailed as error:
+        if ran_short(error):
+            raise
         return None
 
 

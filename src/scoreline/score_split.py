@@ -6,6 +6,8 @@ or which partition comes next.
 
 from __future__ import annotations
 
+import gc
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -15,14 +17,21 @@ import polars as pl
 
 from scoreline import crashpoints, durable
 from scoreline.abc import Model, ModelFile, Sink, Source, Staging
-from scoreline.errors import ModelInvalid
+from scoreline.errors import MemoryShort, ModelInvalid
 from scoreline.job import Job
+from scoreline.portions import Portioned
 from scoreline.report import Counts, Receipt, SplitReport
 from scoreline.score import Constants, in_parts, score_rows
+from scoreline.shortage import ran_short
 from scoreline.splits import Split
 
+LEAST_ROWS = 1_024
+"""Rows of a predict call that are not halved any more when memory runs out: something else has taken it."""
 _BYTES_PER_VALUE = 24
 """A month of taxi trips took 18; text takes more."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,11 +71,40 @@ class ScoreSplit:
         return _BYTES_PER_VALUE * values
 
     def __call__(self, split: Split) -> SplitReport:
-        """Scores the split, or finds that an earlier attempt already did."""
+        """Scores the split, or finds that an earlier attempt already did.
+
+        Where memory runs out it begins again with half the rows in a predict call; its units stay the same, and so do
+        parts, ids and row groups.
+
+        Raises:
+            MemoryShort: it ran out with few rows too.
+        """
         kept = self._kept(split)
         if kept is not None:
             return kept
-        model = self._load()
+        rows = max((unit.rows for unit in split.units), default=0)
+        cut: int | None = None
+        while True:
+            try:
+                return self._scored(split, cut)
+            except Exception as error:
+                if not ran_short(error):
+                    raise
+                smaller = -(-(cut or rows) // 2)
+                if smaller < LEAST_ROWS:
+                    raise _out_of_memory(split, cut or rows) from error
+                cut = smaller
+            gc.collect()  # what the error held on to, before memory is asked for again
+            _log.warning(
+                "split %d of %s ran out of memory: again, with %d rows a predict call",
+                split.index,
+                split.file.path,
+                cut,
+            )
+
+    def _scored(self, split: Split, cut: int | None) -> SplitReport:
+        """Scores the split, with no more than ``cut`` rows in a predict call."""
+        model = self._load() if cut is None else Portioned(self._load(), cut)
         counts, receipts, rejected, spent = Counts(), [], [], Counter[str]()
         started = time.perf_counter()
         for number, batch in enumerate(self.source.read(split, self.job.input_columns)):
@@ -124,3 +162,13 @@ class ScoreSplit:
             for receipt in (*report.receipts, *report.quarantine)
         )
         return report if intact else None
+
+
+def _out_of_memory(split: Split, rows: int) -> MemoryShort:
+    return MemoryShort(
+        f"split {split.index} of {split.file.path} ran out of memory with {rows:,} rows a predict call",
+        hint="run the same command again with --workers 1, or where there is more memory (what was scored is kept)",
+        path=split.file.path,
+        index=split.index,
+        rows=rows,
+    )

@@ -14,6 +14,7 @@ import polars as pl
 
 from scoreline.abc import Model
 from scoreline.errors import ModelFailed
+from scoreline.shortage import ran_short
 
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 """Trees and small vectorizers compute in 32 bits, where larger numbers are infinite, and raise for them."""
@@ -88,6 +89,8 @@ def _takes_some(model: Model, rows: pl.DataFrame) -> bool:
 def _takes(model: Model, inputs: pl.DataFrame) -> bool:
     try:
         model.predict(inputs)
-    except ModelFailed:
+    except ModelFailed as error:
+        if ran_short(error):
+            raise
         return False
     return True

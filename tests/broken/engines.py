@@ -100,4 +100,19 @@ class TakesAKilledWorkerForTheEnd(ProcessEngine):
             return
 
 
+class GivesUpAtTheFirstDeath(ProcessEngine):
+    found_by = "a_worker_that_is_killed_once_is_made_up_for"
+
+    def map(self, task, splits):
+        return ProcessEngine(1).map(task, splits)  # half of one worker is none
+
+
+class TellsTwiceAfterADeath(ProcessEngine):
+    found_by = "a_worker_that_is_killed_once_is_made_up_for"
+
+    def map(self, task, splits):
+        reports = list(super().map(task, splits))
+        return iter(reports[:1] + reports)
+
+
 FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]

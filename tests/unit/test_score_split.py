@@ -2,16 +2,19 @@
 
 import json
 import pickle
+import resource
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.unit.samples import Doubling, constants, job
 
 from scoreline import Field, between, computed, passthrough, prediction, row_id
 from scoreline.abc import Batch, Predictions
-from scoreline.errors import ConservationBroken, ModelInvalid
+from scoreline.errors import ConservationBroken, MemoryShort, ModelInvalid
+from scoreline.models.function import FunctionFile
 from scoreline.partition import Grid
 from scoreline.rejects import REASONS, ROW
 from scoreline.report import Counts
@@ -252,3 +255,84 @@ def test_a_split_whose_rejected_rows_were_harmed_is_scored_again(strict, harm):
     assert not report.resumed
     assert path.read_bytes() == content
     assert rejected(report).height == 3
+
+
+# --- memory that runs out -------------------------------------------------------------------------------------------
+
+ROOM = 48 << 20
+"""Bytes that a model may take in a call; what it takes is told for each test."""
+calls: list = []
+
+
+def hungry(features):
+    """Twice x, for which it takes 16 KB a row; there is room for 3,000 of them."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + ROOM, before[1]))
+    calls.append(features.height)
+    try:
+        np.empty(features.height << 14, dtype=np.uint8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    return features["x"] * 2
+
+
+def starving(features):
+    """Never has enough."""
+    calls.append(features.height)
+    return np.empty(2**62, dtype=np.uint8)
+
+
+@pytest.fixture
+def wide(place, tmp_path):
+    """(task, split) of two units, one of them with more rows than there is memory for."""
+    task, _ = place
+    calls.clear()
+    path = tmp_path / "in" / "2021-02.parquet"
+    pl.DataFrame({"x": range(270_000)}, schema={"x": pl.Int64}).write_parquet(path, row_group_size=262_144)
+    first, second = task.source.splits(task.source.fingerprint(Grid("month").parse("2021-02")), 1)
+    only = replace(first, units=first.units + second.units)
+    assert [unit.rows for unit in only.units] == [262_144, 7_856]
+    return replace(task, job=job(output=IDS)), only
+
+
+def with_function(task, function):
+    return replace(task, model=FunctionFile(function, "d" * 64, str(Path(__file__).parent)))
+
+
+def test_a_split_whose_model_runs_out_of_memory_is_scored_in_smaller_calls_and_published_the_same(wide, caplog):
+    task, only = wide
+    plain = with_function(task, lambda features: features["x"] * 2)(only)
+    then = [Path(receipt.path).read_bytes() for receipt in plain.receipts]
+    (task.receipts / "split-000000.json").unlink()
+    report = with_function(task, hungry)(only)
+    assert report.receipts == plain.receipts
+    assert [Path(receipt.path).read_bytes() for receipt in report.receipts] == then
+    assert report.counts == Counts(270_000, 270_000)
+    failed = [262_144 >> times for times in range(7)]
+    assert calls[:7] == failed
+    assert set(calls[7:]) == {2_048, 1_712}
+    assert [f"{rows} rows a predict call" in text for rows, text in zip(failed[1:], caplog.messages, strict=False)]
+
+
+def test_where_even_few_rows_are_too_many_the_run_is_told_and_may_be_tried_again(wide):
+    task, only = wide
+    with pytest.raises(MemoryShort, match="ran out of memory with 1,024 rows a predict call") as caught:
+        with_function(task, starving)(only)
+    assert calls == [262_144 >> times for times in range(9)]
+    assert (caught.value.exit_code, caught.value.path) == (75, only.file.path)
+    assert "--workers 1" in caught.value.hint
+    assert not (task.receipts / "split-000000.json").exists()
+
+
+def test_rows_for_which_a_model_runs_out_of_memory_are_not_taken_for_bad_ones(wide):
+    task, only = wide
+
+    def moody(features):
+        calls.append(features.height)
+        if len(calls) == 1:
+            raise ValueError("odd")
+        return np.empty(2**62, dtype=np.uint8)
+
+    with pytest.raises(MemoryShort):
+        with_function(task, moody)(only)

@@ -6,26 +6,31 @@ the name it has here before anything of the job is unpickled, and ends when the 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from scoreline.engines.room import Room, done_together
+from scoreline.engines.marks import Marks, Task
+from scoreline.engines.room import Room
 from scoreline.errors import WorkerDied
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 from scoreline.waiting import completed
 
-Task = Callable[[Split], SplitReport]
+_SPAWN = multiprocessing.get_context("spawn")
+_log = logging.getLogger(__name__)
 _task: Task | None = None
+_marks: Marks | None = None
 
 
 @dataclass(frozen=True)
@@ -43,22 +48,46 @@ class ProcessEngine:
     room: Room = field(default_factory=Room)
 
     def map(self, task: Task, splits: Sequence[Split]) -> Iterator[SplitReport]:
-        """See `scoreline.abc.Engine.map`."""
+        """See `scoreline.abc.Engine.map`.
+
+        When a worker is killed, as the kernel does where memory runs out, what is left is tried once more by half as
+        many workers. A split that had ended and was not reported yet is then done again, as far as its task does so.
+        """
         if not splits:
             return
         chunks = self.room.chunks(splits)
         workers = self.room.workers(min(self.workers, len(chunks)), task, splits, apart=True)
-        context = multiprocessing.get_context("spawn")
-        lifeline, driver = context.Pipe(duplex=False)
+        for fewer in (workers // 2, 0):
+            marks = Marks.of_processes(len(splits), _SPAWN)
+            try:
+                with closing(self._done(task, chunks, workers, marks)) as done:
+                    for first, reports in done:
+                        del chunks[first]
+                        yield from reports
+            except WorkerDied:
+                # Where none has begun, workers die of something else, such as a script without its __main__ guard.
+                if not fewer or not marks.has_begun:
+                    raise
+                _log.warning("a worker process was killed: going on with %d of %d workers", fewer, workers)
+                workers = fewer
+            else:
+                return
+
+    def _done(
+        self, task: Task, chunks: Mapping[int, Sequence[Split]], workers: int, marks: Marks
+    ) -> Generator[tuple[int, list[SplitReport]]]:
+        """Place of each chunk and its reports, as chunks end."""
+        lifeline, driver = _SPAWN.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
-            workers,
-            mp_context=context,
+            min(workers, len(chunks)),
+            mp_context=_SPAWN,
             initializer=_begin,
-            initargs=(self.prepare, pickle.dumps(task), lifeline),
+            initargs=(self.prepare, pickle.dumps(task), marks, lifeline),
         )
         try:
-            for future in completed([pool.submit(_run, chunk) for chunk in chunks]):
-                yield from future.result()
+            places = {pool.submit(_run, first, chunk): first for first, chunk in chunks.items()}
+            for future in completed(places):
+                yield places[future], future.result()
         except BrokenProcessPool as error:
             raise WorkerDied(
                 "a worker process ended without a word (killed, or out of memory)",
@@ -75,8 +104,9 @@ class ProcessEngine:
             lifeline.close()
 
 
-def _begin(prepare: Callable[[], object] | None, task: bytes, lifeline: Connection) -> None:
-    global _task  # noqa: PLW0603 - one task per worker process
+def _begin(prepare: Callable[[], object] | None, task: bytes, marks: Marks, lifeline: Connection) -> None:
+    global _task, _marks  # noqa: PLW0603 - one task per worker process
+    _marks = marks
     threading.Thread(target=_end_with_driver, args=(lifeline,), daemon=True).start()
     # Ctrl-C reaches the whole process group; the driver decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -87,9 +117,10 @@ def _begin(prepare: Callable[[], object] | None, task: bytes, lifeline: Connecti
     _task = pickle.loads(task)  # noqa: S301 - made by the driver of this very run
 
 
-def _run(chunk: Sequence[Split]) -> list[SplitReport]:
+def _run(first: int, chunk: Sequence[Split]) -> list[SplitReport]:
     assert _task is not None
-    return done_together(_task, chunk)
+    assert _marks is not None
+    return _marks.done(_task, first, chunk)
 
 
 def _end_with_driver(lifeline: Connection) -> None:

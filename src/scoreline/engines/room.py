@@ -5,17 +5,17 @@ It decides how much is done at a time, and never what: units, and so predictions
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from scoreline import resources
+from scoreline.engines.marks import Task
 from scoreline.errors import MemoryShort
-from scoreline.report import SplitReport
 from scoreline.splits import UNIT_ROWS, Split
 
-Task = Callable[[Split], SplitReport]
 _BYTES_PER_ROW = 500
 _GB = 1e9
 _CALM_SECONDS = 2.0
@@ -125,8 +125,8 @@ class Room:
         room = (min(limits) - self._held()) // self._for_one(task, splits, apart=apart)
         return max(0, int(room) // self.runs)
 
-    def chunks(self, splits: Sequence[Split]) -> list[tuple[Split, ...]]:
-        """Consecutive splits that make one task, so that none is too small to be worth one."""
+    def chunks(self, splits: Sequence[Split]) -> dict[int, tuple[Split, ...]]:
+        """Consecutive splits that make one task, so that none is too small to be worth one; by the first's place."""
         worth = max(self.chunk_rows, self.least_rows)
         if worth > self.chunk_rows and len(splits) > 1:
             _log.info("CHUNK_SIZE %d is raised to %d rows: smaller tasks are slower", self.chunk_rows, worth)
@@ -138,7 +138,8 @@ class Room:
                 rows = 0
             chunks[-1].append(split)
             rows += split.rows
-        return [tuple(chunk) for chunk in chunks]
+        places = itertools.accumulate((len(chunk) for chunk in chunks), initial=0)
+        return {place: tuple(chunk) for place, chunk in zip(places, chunks, strict=False)}
 
     def _held(self) -> int:
         if self.before.held is None:
@@ -177,8 +178,3 @@ class Room:
     @property
     def _left(self) -> float:
         return self.cpu_wait - self.patience.spent
-
-
-def done_together(task: Task, chunk: Sequence[Split]) -> list[SplitReport]:
-    """The reports of the splits of one chunk."""
-    return [task(split) for split in chunk]

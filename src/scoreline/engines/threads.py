@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from scoreline.engines.room import Room, done_together
+from scoreline.engines.marks import Marks
+from scoreline.engines.room import Room
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 from scoreline.waiting import completed
@@ -29,13 +30,14 @@ class ThreadEngine:
         if not splits:
             return
         chunks = self.room.chunks(splits)
+        marks = Marks.of_threads(len(splits))
         workers = self.room.workers(min(self.workers, len(chunks)), task, splits)
         if workers <= 1:
             yield from map(task, splits)
             return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="scoreline-split")
         try:
-            for future in completed([pool.submit(done_together, task, chunk) for chunk in chunks]):
+            for future in completed([pool.submit(marks.done, task, *chunk) for chunk in chunks.items()]):
                 yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -221,6 +221,13 @@ class ProcessEngineSuite(EngineSuite):
         assert error.hint
         assert not [pid for pid in self._pids() if is_running(pid)]
 
+    def check_a_worker_that_is_killed_once_is_made_up_for(self) -> None:
+        """What a killed worker has left, as where memory ran out, is done by fewer of them; every report comes once."""
+        reports = self.map(2, kill_oneself_once, tiny_splits(6))
+        assert sorted(report.index for report in reports) == list(range(6))
+        assert set(self.noted()) == set(range(6))
+        assert not [pid for pid in self._pids() if is_running(pid)]
+
     def check_a_worker_that_leaves_is_told(self) -> None:
         """So does one that leaves with the exit code of success."""
         refused(WorkerDied, "a worker that left went unnoticed", self.map, 2, leave, tiny_splits(6))
@@ -337,6 +344,16 @@ def kill_oneself(folder: Path, split: Split) -> None:
     _tell_pid(folder)
     if split.index == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_oneself_once(folder: Path, split: Split) -> None:
+    """The worker of split 3 is killed when it comes to it first."""
+    _tell_pid(folder)
+    first = folder / "killed-once"
+    if split.index == 3 and not first.exists():
+        first.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(folder, split)
 
 
 def leave(folder: Path, split: Split) -> None:

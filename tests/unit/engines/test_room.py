@@ -180,12 +180,13 @@ def test_waiting_and_going_on_with_fewer_is_logged(caplog):
 )
 def test_splits_that_are_too_small_are_done_together_in_order(rows, sizes):
     chunks = Room(chunk_rows=rows).chunks(tiny_splits(7))
-    assert [len(chunk) for chunk in chunks] == sizes
-    assert [one.index for chunk in chunks for one in chunk] == list(range(7))
+    assert [len(chunk) for chunk in chunks.values()] == sizes
+    assert [one.index for chunk in chunks.values() for one in chunk] == list(range(7))
+    assert list(chunks) == [chunk[0].index for chunk in chunks.values()]
 
 
 def test_no_split_is_no_chunk():
-    assert Room().chunks([]) == []
+    assert Room().chunks([]) == {}
 
 
 def test_a_chunk_size_that_is_too_small_is_raised_and_a_log_line_says_so(caplog):
