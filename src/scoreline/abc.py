@@ -557,6 +557,7 @@ class Engine(Protocol):
 
         Raises:
             WorkerDied: a worker ended without a word.
+            SplitHung: a split took longer than the engine was told that it may.
         """
         ...
 

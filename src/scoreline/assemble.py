@@ -281,6 +281,7 @@ def _engine(loaded: Loaded, choices: Choices) -> Engine:
         raise UsageError(f"{workers} workers cannot score anything", hint="give --workers 1 or more")
     prepare = functools.partial(import_job_file, loaded.file) if loaded.file else None
     told = loaded.settings
+    timeout = told["SPLIT_TIMEOUT_SECONDS"]
     room = find(ROOMS, "machine")(
         told["MEMORY_LIMIT_GB"],
         told["CPU_LIMIT_PERCENT"],
@@ -290,10 +291,10 @@ def _engine(loaded: Loaded, choices: Choices) -> Engine:
         reserve=_RESERVE,
         runs=choices.at_once,
     )
-    threads: Engine = find(ENGINES, "threads")(workers, room)
+    threads: Engine = find(ENGINES, "threads")(workers, room, timeout)
     if choices.engine == "threads":
         return threads
-    processes: Engine = find(ENGINES, "processes")(workers, prepare, room)
+    processes: Engine = find(ENGINES, "processes")(workers, prepare, room, timeout)
     if choices.engine == "processes":
         return processes
     made: Engine = find(ENGINES, choices.engine)(threads, processes, room=room)

@@ -181,6 +181,10 @@ class MemoryShort(Transient):
     """The memory that a run may use is not enough."""
 
 
+class SplitHung(Transient):
+    """A split took longer than it may."""
+
+
 class WorkerDied(Transient):
     """A worker process ended without a word."""
 

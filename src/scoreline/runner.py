@@ -27,6 +27,7 @@ from scoreline.errors import (
     MemoryShort,
     OutputForeign,
     ScorelineError,
+    SplitHung,
     StagingLost,
     WorkerDied,
     storage_failed,
@@ -56,7 +57,7 @@ from scoreline.usage import Meter
 from scoreline.work import Work, clean, record_of, require_same_job, stagings, work_of
 
 _log = logging.getLogger(__name__)
-_KEEPS_PARTS = (WorkerDied, MemoryShort, LedgerFailed)
+_KEEPS_PARTS = (WorkerDied, SplitHung, MemoryShort, LedgerFailed)
 
 
 def open_(assembly: Assembly, partition: Partition, wish: Wish = Wish()) -> Opened:  # noqa: B008 - frozen

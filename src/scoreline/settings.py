@@ -188,6 +188,13 @@ TABLE = (
         "when the machine is busier, a run waits, then goes on with fewer workers; unset: it does not look",
     ),
     Declared("CPU_WAIT_SECONDS", WAIT, "15", "longest wait for CPU_LIMIT_PERCENT", plain=False),
+    Declared(
+        "SPLIT_TIMEOUT_SECONDS",
+        SECONDS,
+        "",
+        "longest that a split may take to be scored; then the run ends with exit code 75; unset: any time",
+        plain=False,
+    ),
     Declared("NUM_TRIPS_PER_BATCH", whole(1, 999_999), "5000", "trips that nyc_simulated makes up for a batch"),
     Declared("MIN_TRIP_DISTANCE", MILES, "0.1", "shortest trip of nyc_simulated, in miles"),
     Declared("MAX_TRIP_DISTANCE", MILES, "50", "longest trip of nyc_simulated, in miles"),

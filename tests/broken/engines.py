@@ -1,10 +1,11 @@
 """Engines with one fault each. `found_by` names the check that has to find it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from scoreline.engines.processes import ProcessEngine
 from scoreline.engines.threads import ThreadEngine
-from scoreline.errors import WorkerDied
+from scoreline.errors import SplitHung, WorkerDied
 
 
 class RunsASplitTwice(ThreadEngine):
@@ -115,4 +116,51 @@ class TellsTwiceAfterADeath(ProcessEngine):
         return iter(reports[:1] + reports)
 
 
-FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and "found_by" in vars(kind)]
+class _Timed(ThreadEngine):
+    def __init__(self, workers, timeout):
+        super().__init__(workers, timeout=timeout)
+
+
+class KnowsNoTime(_Timed):
+    found_by = "a_split_that_hangs_is_told"
+
+    def map(self, task, splits):
+        return ThreadEngine(self.workers).map(task, splits)
+
+
+class GivesUpOnTheOthersToo(_Timed):
+    found_by = "what_was_under_way_beside_it_ends"
+
+    def map(self, task, splits):
+        return ThreadEngine(self.workers, timeout=self.timeout / 4).map(task, splits)
+
+
+class GoesOnBesideIt(_Timed):
+    found_by = "a_split_that_hangs_ends_the_rest"
+
+    def map(self, task, splits):
+        list(ThreadEngine(self.workers).map(task, splits[2:]))
+        return super().map(task, splits)
+
+
+class CountsTheWholePlan(_Timed):
+    found_by = "each_split_has_its_own_time"
+
+    def map(self, task, splits):
+        began = time.monotonic()
+        for report in super().map(task, splits):
+            if time.monotonic() - began > self.timeout:
+                raise SplitHung
+            yield report
+
+
+class LeavesTheProcess(_Timed):
+    found_by = "its_process_is_killed"
+
+
+TIMED_FAULTS = [kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, _Timed)][1:]
+FAULTS = [
+    kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and "found_by" in vars(kind) and not issubclass(kind, _Timed)
+]

@@ -23,6 +23,7 @@ from scoreline.testing.file_sinks import FileSinkSuite
 from scoreline.testing.parquet_sources import ParquetSourceSuite
 from scoreline.testing.shared_ledgers import SharedLedgerSuite
 from scoreline.testing.text_sources import CsvSourceSuite, JsonlSourceSuite
+from scoreline.testing.timed_engines import TimedProcessEngineSuite
 
 
 def _ledger_suite(kind, folder):
@@ -77,6 +78,10 @@ def _engine_suite(kind, folder):
     return ProcessEngineSuite(kind, folder)
 
 
+def _timed_engine_suite(kind, folder):
+    return TimedProcessEngineSuite(lambda workers, timeout: kind(workers, timeout=timeout), folder)
+
+
 _KINDS = [
     (_ledger_suite, SqliteLedger, ledgers.FAULTS),
     (_sink_suite, FileSink, sinks.FAULTS),
@@ -85,6 +90,7 @@ _KINDS = [
     (_csv_suite, CsvSource, sources.CSV_FAULTS),
     (_jsonl_suite, JsonlSource, sources.JSONL_FAULTS),
     (_engine_suite, ProcessEngine, engines.FAULTS),
+    (_timed_engine_suite, ProcessEngine, engines.TIMED_FAULTS),
 ]
 _FAULTS = [
     pytest.param(suite, fault, id=f"{fault.__module__.rpartition('.')[2]}-{fault.__name__}")

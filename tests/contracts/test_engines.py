@@ -10,10 +10,15 @@ from scoreline.engines.local import LocalEngine
 from scoreline.engines.processes import ProcessEngine
 from scoreline.engines.threads import ThreadEngine
 from scoreline.testing.engines import EngineSuite, ProcessEngineSuite, Task, note, tiny_splits
+from scoreline.testing.timed_engines import TimedEngineSuite, TimedProcessEngineSuite
 
 
 def _local(workers):
     return LocalEngine(ThreadEngine(workers), ProcessEngine(workers), worth_processes=0)
+
+
+def _timed(kind):
+    return lambda workers, timeout: kind(workers, timeout=timeout)
 
 
 @pytest.mark.parametrize("check", EngineSuite.checks())
@@ -29,6 +34,16 @@ def test_process_engine(check, tmp_path):
 @pytest.mark.parametrize("check", EngineSuite.checks())
 def test_local_engine(check, tmp_path):
     EngineSuite(_local, tmp_path).run(check)
+
+
+@pytest.mark.parametrize("check", TimedEngineSuite.checks())
+def test_thread_engine_with_a_timeout(check, tmp_path):
+    TimedEngineSuite(_timed(ThreadEngine), tmp_path).run(check)
+
+
+@pytest.mark.parametrize("check", TimedProcessEngineSuite.checks())
+def test_process_engine_with_a_timeout(check, tmp_path):
+    TimedProcessEngineSuite(_timed(ProcessEngine), tmp_path).run(check)
 
 
 # What `local` does with processes is what `processes` does; these show that it does so at all.

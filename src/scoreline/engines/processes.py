@@ -22,7 +22,8 @@ from multiprocessing.connection import Connection
 
 from scoreline.engines.marks import Marks, Task
 from scoreline.engines.room import Room
-from scoreline.errors import WorkerDied
+from scoreline.engines.watch import Watch
+from scoreline.errors import SplitHung, WorkerDied
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 from scoreline.waiting import completed
@@ -41,11 +42,13 @@ class ProcessEngine:
         workers: processes, where there is room for so many.
         prepare: called first in each worker, such as the import of the job's file; it pickles by name.
         room: how many that is, and how many rows make a task.
+        timeout: seconds that a split may take before its process is killed, and with it the plan; None for any time.
     """
 
     workers: int
     prepare: Callable[[], object] | None = None
     room: Room = field(default_factory=Room)
+    timeout: float | None = None
 
     def map(self, task: Task, splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`.
@@ -60,7 +63,7 @@ class ProcessEngine:
         for fewer in (workers // 2, 0):
             marks = Marks.of_processes(len(splits), _SPAWN)
             try:
-                with closing(self._done(task, chunks, workers, marks)) as done:
+                with closing(self._done(task, splits, chunks, workers, marks)) as done:
                     for first, reports in done:
                         del chunks[first]
                         yield from reports
@@ -74,7 +77,7 @@ class ProcessEngine:
                 return
 
     def _done(
-        self, task: Task, chunks: Mapping[int, Sequence[Split]], workers: int, marks: Marks
+        self, task: Task, splits: Sequence[Split], chunks: Mapping[int, Sequence[Split]], workers: int, marks: Marks
     ) -> Generator[tuple[int, list[SplitReport]]]:
         """Place of each chunk and its reports, as chunks end."""
         lifeline, driver = _SPAWN.Pipe(duplex=False)
@@ -86,8 +89,13 @@ class ProcessEngine:
         )
         try:
             places = {pool.submit(_run, first, chunk): first for first, chunk in chunks.items()}
-            for future in completed(places):
+            watch = Watch(marks, splits, self.timeout, places, "; its process was ended")
+            for future in completed(places, watch.look):
                 yield places[future], future.result()
+        except SplitHung:
+            for place in marks.under_way():
+                os.kill(marks.workers[place], signal.SIGKILL)  # it may hold the interpreter, and hear nothing else
+            raise
         except BrokenProcessPool as error:
             raise WorkerDied(
                 "a worker process ended without a word (killed, or out of memory)",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from scoreline.engines.marks import Marks
 from scoreline.engines.room import Room
+from scoreline.engines.watch import Watch
+from scoreline.errors import SplitHung
 from scoreline.report import SplitReport
 from scoreline.splits import Split
 from scoreline.waiting import completed
@@ -20,10 +25,12 @@ class ThreadEngine:
     Args:
         workers: threads, where there is room for so many.
         room: how many that is, and how many rows make a task.
+        timeout: seconds that a split may take; None for any time. A thread cannot be ended: its plan is given up.
     """
 
     workers: int
     room: Room = field(default_factory=Room)
+    timeout: float | None = None
 
     def map(self, task: Callable[[Split], SplitReport], splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`."""
@@ -32,12 +39,57 @@ class ThreadEngine:
         chunks = self.room.chunks(splits)
         marks = Marks.of_threads(len(splits))
         workers = self.room.workers(min(self.workers, len(chunks)), task, splits)
-        if workers <= 1:
+        if workers <= 1 and self.timeout is None:
             yield from map(task, splits)
             return
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="scoreline-split")
+        crew = _Crew(workers, [functools.partial(marks.done, task, *chunk) for chunk in chunks.items()])
+        watch = Watch(marks, splits, self.timeout, crew.futures, "; the thread that has it cannot be ended")
         try:
-            for future in completed([pool.submit(marks.done, task, *chunk) for chunk in chunks.items()]):
+            for future in completed(crew.futures, watch.look):
                 yield from future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except SplitHung:
+            raise  # nobody waits for its thread, neither here nor when Python ends
+        except BaseException:
+            crew.end(self.timeout)
+            raise
+        crew.end(self.timeout)
+
+
+class _Crew:
+    """Threads that work calls off, and that Python does not wait for at its own end, as it does for a pool's.
+
+    Args:
+        threads: how many.
+        calls: what there is to do.
+    """
+
+    def __init__(self, threads: int, calls: Sequence[Callable[[], list[SplitReport]]]) -> None:
+        self.futures: list[Future[list[SplitReport]]] = [Future() for _ in calls]
+        self._left = deque(zip(self.futures, calls, strict=True))
+        self._threads = [
+            threading.Thread(target=self._work, name=f"scoreline-split-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self, timeout: float | None) -> None:
+        """Begins nothing more, and waits for what is under way, for each thread so many seconds at most."""
+        for future in self.futures:
+            future.cancel()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                future, call = self._left.popleft()
+            except IndexError:
+                return
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+            del future, call  # else an error and this frame keep each other alive

@@ -12,8 +12,8 @@ No test framework is needed to run one; with pytest, each check becomes a test o
 For readable failures, ``pytest.register_assert_rewrite("scoreline.testing")`` in a ``conftest.py``.
 
 - `ledgers`, `sinks`, `sources`, `engines`: the suites for every implementation of a contract; `shared_ledgers`,
-  `file_sinks`, `parquet_sources` inherit from them and ask more of those that promise more. `releases` and
-  `kept_staging` are their parts about refused runs; `ledger_words` and `sink_words` what checks are made of.
+  `file_sinks`, `parquet_sources`, `timed_engines` ask more of those that promise more. `releases` and `kept_staging`
+  are the parts about refused runs; `ledger_words` and `sink_words` what checks are made of.
 - `builders`: a tiny job, frame, provenance, claim.
 - `clock`: a clock that stands still. `dying`: a sink that dies at call n. `file_calls`: fsync and rename, watched.
 - `crash`: the command line, killed or stopped at a named crash point.
