@@ -1,8 +1,12 @@
 """Engines with one fault each. `found_by` names the check that has to find it."""
 
+import multiprocessing
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from unittest.mock import patch
 
+from scoreline.engines import processes
 from scoreline.engines.processes import ProcessEngine
 from scoreline.engines.threads import ThreadEngine
 from scoreline.errors import SplitHung, WorkerDied
@@ -89,6 +93,15 @@ class StumblesOverAnEmptyPlan(ThreadEngine):
 
 class StaysInItsProcess(ThreadEngine):
     found_by = "splits_run_in_other_processes"
+
+
+class Forks(ProcessEngine):
+    found_by = "workers_are_spawned"
+
+    def map(self, task, splits):
+        with warnings.catch_warnings(), patch.object(processes, "_SPAWN", multiprocessing.get_context("fork")):
+            warnings.simplefilter("ignore")  # of newer Pythons, which know how bad it is
+            yield from super().map(task, splits)
 
 
 class TakesAKilledWorkerForTheEnd(ProcessEngine):

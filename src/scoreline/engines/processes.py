@@ -1,4 +1,4 @@
-"""Splits in spawned processes: right for models that hold the interpreter lock.
+"""Budget: how many threads a model's library may use in a call, so that splits side by side use no more than the cores.
 
 Processes are spawned, not forked: a fork copies locks that other threads hold. A worker imports the job's file under
 the name it has here before anything of the job is unpickled, and ends when the driver gives up or dies.
@@ -16,10 +16,11 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from scoreline import budget
 from scoreline.engines.marks import Marks, Task
 from scoreline.engines.room import Room
 from scoreline.engines.watch import Watch
@@ -32,6 +33,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 _log = logging.getLogger(__name__)
 _task: Task | None = None
 _marks: Marks | None = None
+_sharing = ExitStack()
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class ProcessEngine:
             min(workers, len(chunks)),
             mp_context=_SPAWN,
             initializer=_begin,
-            initargs=(self.prepare, pickle.dumps(task), marks, lifeline),
+            initargs=(self.prepare, pickle.dumps(task), marks, workers * self.room.runs, lifeline),
         )
         try:
             places = {pool.submit(_run, first, chunk): first for first, chunk in chunks.items()}
@@ -112,17 +114,27 @@ class ProcessEngine:
             lifeline.close()
 
 
-def _begin(prepare: Callable[[], object] | None, task: bytes, marks: Marks, lifeline: Connection) -> None:
+def _begin(prepare: Callable[[], object] | None, task: bytes, marks: Marks, at_once: int, lifeline: Connection) -> None:
     global _task, _marks  # noqa: PLW0603 - one task per worker process
     _marks = marks
     threading.Thread(target=_end_with_driver, args=(lifeline,), daemon=True).start()
     # Ctrl-C reaches the whole process group; the driver decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The pool has one process per worker already; Polars' own threads would only get in each other's way.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    _share_cores(at_once)
     if prepare is not None:
         prepare()
     _task = pickle.loads(task)  # noqa: S301 - made by the driver of this very run
+
+
+def _share_cores(at_once: int) -> None:
+    """Tells the libraries that are loaded from now on that so many processes share the cores."""
+    # The pool has one process per worker already; Polars' own threads would only get in each other's way. BLAS adds up
+    # in an order that follows from its threads.
+    for name in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    for name in ("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ.setdefault(name, str(budget.threads(at_once)))
+    _sharing.enter_context(budget.shared(at_once))
 
 
 def _run(first: int, chunk: Sequence[Split]) -> list[SplitReport]:

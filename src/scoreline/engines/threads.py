@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from scoreline.engines.marks import Marks
+from scoreline import budget
+from scoreline.engines.marks import Marks, Task
 from scoreline.engines.room import Room
 from scoreline.engines.watch import Watch
 from scoreline.errors import SplitHung
@@ -32,16 +33,22 @@ class ThreadEngine:
     room: Room = field(default_factory=Room)
     timeout: float | None = None
 
-    def map(self, task: Callable[[Split], SplitReport], splits: Sequence[Split]) -> Iterator[SplitReport]:
+    def map(self, task: Task, splits: Sequence[Split]) -> Iterator[SplitReport]:
         """See `scoreline.abc.Engine.map`."""
         if not splits:
             return
         chunks = self.room.chunks(splits)
-        marks = Marks.of_threads(len(splits))
         workers = self.room.workers(min(self.workers, len(chunks)), task, splits)
+        with budget.shared(workers):
+            yield from self._done(task, splits, chunks, workers)
+
+    def _done(
+        self, task: Task, splits: Sequence[Split], chunks: Mapping[int, Sequence[Split]], workers: int
+    ) -> Iterator[SplitReport]:
         if workers <= 1 and self.timeout is None:
             yield from map(task, splits)
             return
+        marks = Marks.of_threads(len(splits))
         crew = _Crew(workers, [functools.partial(marks.done, task, *chunk) for chunk in chunks.items()])
         watch = Watch(marks, splits, self.timeout, crew.futures, "; the thread that has it cannot be ended")
         try:

@@ -25,6 +25,7 @@ from scoreline.errors import InputChanged, ModelFailed, ModelInvalid, ModelMissi
 from scoreline.models.folder import digest_of
 from scoreline.models.native import same_predictions
 from scoreline.models.shapes import VALUE, series_of, slices
+from scoreline.models.threads import limited
 from scoreline.neighbours import importable
 
 SCHEME = "function"
@@ -204,7 +205,8 @@ class FunctionModel:
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         try:
-            made = self.function(features)
+            with limited():
+                made = self.function(features)
         except ScorelineError:
             raise
         except Exception as error:

@@ -16,6 +16,7 @@ from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.native import same_predictions
 from scoreline.models.shapes import VALUE, require_names, series_of, slices
+from scoreline.models.threads import limited
 
 _VALUES_AT_ONCE, _LEAST_ROWS = 4_000_000, 32_768
 """Of one call: MLflow takes some two milliseconds for each, and 4 million values 32 MB, however many rows there are."""
@@ -135,7 +136,8 @@ class PyfuncModel:
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         frame = pl.DataFrame([_typed(values, _TYPES.get(self.types[values.name] or "")) for values in features])
         try:
-            made = self.loaded.predict(frame.to_pandas())
+            with limited():
+                made = self.loaded.predict(frame.to_pandas())
         except Exception as error:
             raise ModelFailed(
                 f"the model raised {type(error).__name__}: {_first_line(error)}",

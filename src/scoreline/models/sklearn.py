@@ -34,6 +34,7 @@ from scoreline.models.shapes import (
     slices,
 )
 from scoreline.models.structure import is_sound
+from scoreline.models.threads import limited
 
 _DENSE_BYTES = 1 << 26
 
@@ -326,7 +327,8 @@ def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
 def _call(estimator: Any, asked: str, matrix: Any) -> pl.Series:
     rows = matrix.shape[0]
     try:
-        values = (estimator.predict if asked == VALUE else estimator.predict_proba)(matrix)
+        with limited():
+            values = (estimator.predict if asked == VALUE else estimator.predict_proba)(matrix)
     except Exception as error:
         raise ModelFailed(
             f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",

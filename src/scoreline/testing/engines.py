@@ -210,6 +210,15 @@ class ProcessEngineSuite(EngineSuite):
         assert os.getpid() not in pids
         assert len(set(pids)) == 2
 
+    def check_workers_are_spawned(self) -> None:
+        """A worker has nothing of the driver's memory: a fork would copy locks that other threads hold."""
+        _memory.append("the driver's")
+        try:
+            self.map(2, tell_memory, tiny_splits(4))
+        finally:
+            _memory.clear()
+        assert [path.read_text() for path in self.folder.glob("memory-*")] == ["[]"] * 4
+
     def check_no_worker_outlives_its_plan(self) -> None:
         """When the last report has come, the worker processes have ended."""
         self.map(2, partial(meet, 2), tiny_splits(2))
@@ -255,6 +264,14 @@ def _drive(make: MakeEngine, task: Task, workers: int) -> None:
 
 
 # -- actions; a worker process finds them by their names
+
+
+_memory: list[str] = []
+
+
+def tell_memory(folder: Path, split: Split) -> None:
+    """Leaves a mark that says what this process remembers."""
+    (folder / f"memory-{split.index}").write_text(str(_memory))
 
 
 def note(folder: Path, split: Split) -> None:
