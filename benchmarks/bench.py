@@ -25,11 +25,11 @@ Other = Callable[[Path], Contender]
 class Bench:
     """Cases of one invocation: where files are cached, the model, and how often each is repeated."""
 
-    def __init__(self, cache: Path, repeats: int) -> None:
+    def __init__(self, cache: Path, repeats: int, training_rows: int = SMALL_ROWS) -> None:
         """Make the model, or take it from the cache."""
         self.cache = cache
         self.repeats = max(repeats, 1)
-        train = data.small_month(cache, data.YEAR, data.MONTH - 1, SMALL_ROWS)
+        train = data.small_month(cache, data.YEAR, data.MONTH - 1, training_rows)
         self.model = commands.fit_model(train, cache / "model" / "lin_reg.bin")
 
     def core(self, rows: Sequence[int]) -> Iterator[list[Result]]:

@@ -27,6 +27,14 @@ def xgboost(cache: Path, repeats: int, rows: int = ROWS) -> Iterator[list[Result
     """One case, with a last line for the sum of the two that Scoreline must stay near."""
     work = cache / "xgboost-work"
     shutil.rmtree(work, ignore_errors=True)
+    case = f"XGBoost, {TREES} trees of depth {DEPTH}, {rows:,} rows of {len(NAMES)} columns, Parquet to Parquet"
+    results = race(case, contenders(cache, work, rows), max(repeats, 1), commands.ROOT)
+    shutil.rmtree(work)
+    yield [*results, _together(results[1], results[2])]
+
+
+def contenders(cache: Path, work: Path, rows: int) -> list[Contender]:
+    """Scoreline, the predictor, whose answers must be Scoreline's, and the copy; all write into `work`."""
     (work / "input").mkdir(parents=True)
     month, model = made_rows(cache, rows), made_model(cache)
     (work / "input" / "rows.parquet").hardlink_to(month)
@@ -37,15 +45,11 @@ def xgboost(cache: Path, repeats: int, rows: int = ROWS) -> Iterator[list[Result
         require_same(work / "bare.parquet", commands.published(work / "output"))
         return rows
 
-    contenders = [
+    return [
         Contender("scoreline run", lambda: run, lambda: rows, commands.environment(work / "home"), by="own MB"),
         Contender("inplace_predict alone", lambda: bare, compared, by="seconds", seconds=told),
         polars_copy()(work),
     ]
-    case = f"XGBoost, {TREES} trees of depth {DEPTH}, {rows:,} rows of {len(NAMES)} columns, Parquet to Parquet"
-    results = race(case, contenders, max(repeats, 1), commands.ROOT)
-    shutil.rmtree(work)
-    yield [*results, _together(results[1], results[2])]
 
 
 def require_same(bare: Path, published: Path) -> None:

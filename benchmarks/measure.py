@@ -142,6 +142,9 @@ def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
+    except BaseException:  # Ctrl-C does not reach a session of its own
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def _text(file: IO[bytes]) -> str:
