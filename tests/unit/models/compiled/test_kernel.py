@@ -14,11 +14,10 @@ SCORE = """
 import sys
 from pathlib import Path
 import numpy as np
-from scoreline.models.compiled import kernel
 from scoreline.models.compiled.keys import Keys
-from scoreline.models.compiled.trees import Trees
+from scoreline.models.compiled.trees import Trees, keep_machine_code_in
 
-kernel.keep_in(Path(sys.argv[1]) if sys.argv[1] else None)
+keep_machine_code_in(Path(sys.argv[1]) if sys.argv[1] else None)
 keys = Keys(1, np.array([0]))
 bits = np.uint64(34)  # one column, the constant, and the bit for missing values
 stump = [(2 << 34) | 0, (1 << 34) | (1 << 32), (2 << 34) | (1 << 32), (3 << 34) | (1 << 32) | 1]
