@@ -41,6 +41,7 @@ def peers(bench: Bench, rows: int = ROWS) -> Iterator[list[Result]]:
         warm("Ray Data, actors, warm", "peers.ray_data", *ONLY_LOOPBACK),
     ]
     yield bench.compare(f"{rows:,} green trips, the main job", data.large_month(bench.cache, rows), rows, others)
+    shutil.rmtree(bench.cache / "reference")
 
 
 def versions() -> dict[str, str]:

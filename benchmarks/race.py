@@ -13,6 +13,9 @@ from typing import Literal
 from benchmarks.commands import UnfitError
 from benchmarks.measure import Measurement, measure
 
+HUNG = 1800
+"""Seconds after which a contender is ended: an engine that waits for itself must not hold up the others."""
+
 By = Literal["", "rows/s", "seconds", "ms", "own ms", "own MB"]
 
 
@@ -72,7 +75,7 @@ def race(case: str, contenders: Sequence[Contender], repeats: int, cwd: Path) ->
     for _ in range(repeats):
         for contender, result in zip(contenders, results, strict=True):
             if result.error is None:
-                measured = measure(contender.command(), cwd=cwd, env=contender.env)
+                measured = measure(contender.command(), cwd=cwd, env=contender.env, timeout=HUNG)
                 result.error = _error(measured)
                 if result.error is None:
                     result.seconds.append(contender.seconds(measured))
@@ -118,7 +121,7 @@ _FIGURES: dict[By, Callable[[Result, Result], float]] = {
 
 def _warm_up(contender: Contender, result: Result, cwd: Path) -> None:
     try:
-        measured = measure(contender.command(), memory=True, cwd=cwd, env=contender.env)
+        measured = measure(contender.command(), memory=True, cwd=cwd, env=contender.env, timeout=HUNG)
         result.peak_pss_mb = measured.peak_pss_mb
         result.error = _error(measured)
         if result.error is None:
