@@ -40,7 +40,7 @@ PEERS_NOTES = f"""\
 Slow programs get a million rows at most and are compared by rows per second, with Scoreline on all rows. Spark, MLflow
 and Ray Data are warm: each time their process starts, scores those rows once, and only the second time is counted; of
 Scoreline and all others the whole command is. They read the million rows from eight files, so that no core is idle, and
-their predictions were compared with Scoreline's, row by row. Ray Data runs in a network namespace that has only
+all their predictions were compared with Scoreline's. Ray Data runs in a network namespace that has only
 loopback. All that predict have the same pickled model and write the same columns to Parquet; "no ids" leaves out
 `ride_id`. Of `inplace_predict alone` only the call is counted, on a float32 matrix in memory; forests are measured in
 one process, in turn, on rows in memory.
