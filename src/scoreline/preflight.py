@@ -17,7 +17,7 @@ import polars as pl
 from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Source, TellsWhy
 from scoreline.assembly import Assembly
 from scoreline.contract import Rule
-from scoreline.errors import JobError, NotRowWise
+from scoreline.errors import JobError, ModelFailed, NotRowWise
 from scoreline.expressions import beyond_own_row, wrapping_part
 from scoreline.job import Job
 from scoreline.output import GIVEN, PREDICTION, SCORED_AT, UTC_INSTANT, shape
@@ -319,10 +319,14 @@ def _same_in_parts(job: Job, form: Model, inputs: pl.DataFrame, rows: pl.DataFra
 
 
 def _side_by_side(inputs: pl.DataFrame, model: Model, form: Model) -> pl.DataFrame:
-    """(rows, features and both predictions) of the rows where they differ, for study."""
-    both = inputs.with_columns(
-        model.predict(inputs).values.alias("scoreline.original"), form.predict(inputs).values.alias("scoreline.form")
-    )
+    """(rows, features and both predictions) of the rows where they differ; all rows, alone, where one refuses some."""
+    try:
+        both = inputs.with_columns(
+            model.predict(inputs).values.alias("scoreline.original"),
+            form.predict(inputs).values.alias("scoreline.form"),
+        )
+    except ModelFailed:
+        return inputs
     differ = pl.col("scoreline.original").ne_missing(pl.col("scoreline.form"))
     return both.filter(differ) if both["scoreline.original"].dtype == both["scoreline.form"].dtype else both
 

@@ -191,6 +191,22 @@ def test_a_faster_form_that_differs_in_the_last_bit_of_one_row_may_not_be_used()
     assert (evidence.parity.agrees, evidence.accelerate) == (False, False)
 
 
+class Refusing(Doubling):
+    def predict(self, features):
+        raise ModelFailed("no row is good enough")
+
+
+class Telling(Doubling):
+    def parity(self, candidate, features):
+        return Parity(False, features.height, float("nan"), "the form alone refuses a row")
+
+
+def test_a_faster_form_that_refuses_real_rows_is_not_used_and_the_rows_are_kept():
+    evidence = examined(job(), model=Telling(faster=Refusing()))
+    assert not evidence.accelerate
+    assert evidence.differing.height == evidence.rows
+
+
 def test_a_dictionary_model_is_accelerated_on_real_rows():
     model = adapt(pair(), ("r", "d"), {})
     frame = pl.DataFrame({"a": [1, 3, 9], "b": [2, 4, 9], "d": [1.0, 2.5, 0.0]})
