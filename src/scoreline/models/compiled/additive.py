@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
+from scoreline.abc import Predictions
 from scoreline.errors import ModelFailed, ModelInvalid
+from scoreline.models.compiled.form import LastForm
 from scoreline.models.compiled.linear import EPSILON
 from scoreline.models.compiled.link import Link, Wanted
 from scoreline.models.compiled.pairs import PairTable
@@ -38,7 +39,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Additive:
+class Additive(LastForm):
     """Implements `scoreline.models.compiled.form.Form`.
 
     Args:
@@ -95,14 +96,6 @@ class Additive:
             return pl.Series(self.link.margins(self._sums(features)[0]) <= np.maximum(bound, EPSILON))
         # A probability changes at most as fast as its sum.
         return pl.Series(bound)
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """A compiled form is never the original of a comparison."""
-        raise ModelFailed("a compiled form cannot vouch for another one")
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""

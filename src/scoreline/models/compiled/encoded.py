@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
+from scoreline.abc import Predictions
 from scoreline.errors import ModelFailed
 from scoreline.models.compiled.columns import Column, columns_of, header_of
+from scoreline.models.compiled.form import LastForm
 from scoreline.models.compiled.linear import EPSILON, Linear
 from scoreline.models.compiled.link import Link, Wanted
 from scoreline.models.compiled.trees import Trees
@@ -21,7 +22,7 @@ _TREES = "trees."
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(LastForm):
     """Implements `scoreline.models.compiled.form.Form`.
 
     Args:
@@ -55,14 +56,6 @@ class Encoded:
         if self.predict_as == "value" and self.link.classes:
             return pl.Series(self.link.margins(self._scores(features)[0]) <= np.maximum(bound, EPSILON))
         return pl.Series(bound)
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """A compiled form is never the original of a comparison."""
-        raise ModelFailed("a compiled form cannot vouch for another one")
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""

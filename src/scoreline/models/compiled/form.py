@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 import polars as pl
 
-from scoreline.abc import Model
+from scoreline.abc import Model, Parity
+from scoreline.errors import ModelFailed
 
 _KINDS = {
     "additive": "scoreline.models.compiled.additive:Additive",
@@ -46,6 +47,18 @@ class Form(Model, Protocol):
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays by name."""
         ...
+
+
+class LastForm:
+    """What all forms say of going on from them: there is nothing faster, and nothing to be compared with them."""
+
+    def accelerated(self) -> Model | None:
+        """See `scoreline.abc.Model.accelerated`."""
+        return None
+
+    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+        """A compiled form is never the original of a comparison."""
+        raise ModelFailed("a compiled form cannot vouch for another one")
 
 
 def is_form(model: Model) -> TypeGuard[Form]:
