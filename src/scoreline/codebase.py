@@ -12,6 +12,8 @@ from typing import Any
 from scoreline.durable import sha256_of
 
 _GIT_SECONDS = 5.0
+_STATUS = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no", "--", ".")
+_OID = "# branch.oid "
 
 
 @functools.cache
@@ -40,20 +42,27 @@ def _commit(folder: Path) -> str | None:
     """The commit that is checked out around a folder; ``+changes`` where tracked files differ from it."""
     if not any((place / ".git").exists() for place in (folder, *folder.parents)):
         return None
-    head = _git(folder, "rev-parse", "HEAD")
-    changed = head and _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    return f"{head}+changes" if head and changed else head or None
+    head, changes = None, []
+    for line in _git_status(folder):
+        if line.startswith(_OID):
+            head = line.removeprefix(_OID)
+        elif not line.startswith("#"):
+            changes.append(line)
+    if head in {None, "(initial)"}:
+        return None
+    return f"{head}+changes" if changes else head
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git_status(folder: Path) -> list[str]:
+    """What git says of a folder: lines on the branch that begin with ``#``, and one for each change."""
     try:
         done = subprocess.run(  # noqa: S603 - constant arguments
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - found on the path, as its user does
+            ["git", "-C", str(folder), *_STATUS],  # noqa: S607 - found on the path, as its user does
             capture_output=True,
             text=True,
             timeout=_GIT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []

@@ -7,7 +7,9 @@ comes from a column that is declared nullable. It must not know files, models, o
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -216,16 +218,14 @@ def judge(parts: Sequence[Part], frame: pl.DataFrame, partition: Partition, *, t
         verdict = _verdict(rule, typed, partition)
         if not verdict.null_count() and verdict.all():
             continue
-        # A rule that is null because a field that it reads is broken says nothing new.
-        told = [mask for name in rule.columns if name in found for mask in found[name][1].values()]
-        nothing = _any([verdict.is_null()]) & ~_any([*told, _excused(rule, typed, fields)])
-        masks = {f"rule:{rule.name}": (~verdict).fill_null(value=False), f"rule:{rule.name}:null": nothing}
+        masks = {f"rule:{rule.name}": ~verdict}
+        if verdict.null_count():
+            # A rule that is null because a field that it reads is broken says nothing new.
+            told = [mask for name in rule.columns if name in found for mask in found[name][1].values()]
+            nothing = verdict.is_null() & ~functools.reduce(operator.or_, told, _excused(rule, typed, fields))
+            masks = {f"rule:{rule.name}": (~verdict).fill_null(value=False), f"rule:{rule.name}:null": nothing}
         (warnings if rule.warn else broken).update((reason, mask) for reason, mask in masks.items() if mask.any())
     return Verdict(typed, broken, warnings)
-
-
-def _any(masks: Sequence[pl.Series]) -> pl.Series:
-    return pl.select(pl.any_horizontal(list(masks))).to_series()
 
 
 def _text(field: Field, values: pl.Series) -> tuple[pl.Series, dict[str, pl.Series]]:

@@ -5,6 +5,8 @@ It asks the ledger alone, and decides nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from scoreline.abc import Ledger
 from scoreline.errors import InputMissing
 from scoreline.record import ABANDONED, CANCELLED, EXPIRED, EXPIRED_AT, FAILED, PUBLISHED, REFUSED, Holder, RunRecord
@@ -15,7 +17,7 @@ _RECENT = 50
 
 def last_published(ledger: Ledger, job: str, slug: str, paths: tuple[str, ...] | None = None) -> RunRecord | None:
     """The newest publication of a job's partition, in these paths when they are given."""
-    for record in ledger.runs(job, slug, state=PUBLISHED, limit=_HISTORY):
+    for record in _newest_first(ledger, job, slug, _HISTORY, state=PUBLISHED):
         if paths in {None, tuple(record.facts["paths"])}:
             return record
     return None
@@ -44,7 +46,7 @@ def failed_since(ledger: Ledger, published: RunRecord) -> RunRecord | None:
 
     Attempts that were cancelled or killed afterwards do not make it good; only another outcome does.
     """
-    for run in ledger.runs(published.job, published.partition, limit=_RECENT):
+    for run in _newest_first(ledger, published.job, published.partition, _RECENT):
         if run.state in {PUBLISHED, REFUSED} or (run.state == FAILED and not lacked_input(run)):
             return run if run.state == FAILED and run.token > published.token else None
     return None
@@ -52,7 +54,7 @@ def failed_since(ledger: Ledger, published: RunRecord) -> RunRecord | None:
 
 def last_telling(ledger: Ledger, job: str, slug: str) -> RunRecord | None:
     """The newest run of a partition that came to something: published, refused, failed, or going on."""
-    return next((run for run in ledger.runs(job, slug, limit=_RECENT) if not is_quiet(run)), None)
+    return next((run for run in _newest_first(ledger, job, slug, _RECENT) if not is_quiet(run)), None)
 
 
 def is_quiet(run: RunRecord) -> bool:
@@ -79,3 +81,11 @@ def said_expired(run: RunRecord) -> str:
 def living(holder: Holder | None) -> bool:
     """Whether somebody works on the partition, as far as this host can tell."""
     return holder is not None and not (holder.owner is not None and holder.owner.is_dead())
+
+
+def _newest_first(ledger: Ledger, job: str, slug: str, most: int, state: str | None = None) -> Iterator[RunRecord]:
+    """Runs of a partition. The newest is asked for alone: it mostly answers, and each record takes time to read."""
+    newest = ledger.runs(job, slug, state=state, limit=1)
+    yield from newest
+    if newest:
+        yield from ledger.runs(job, slug, state=state, limit=most)[1:]

@@ -150,17 +150,26 @@ def shape(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[pl.DataFrame,
     made: dict[str, pl.Series] = {}
     broken: dict[str, pl.Series] = {}
     rows = frame
+    read_again = {name for column in columns if not column.as_read for name in column.expr.meta.root_names()}
     for column in columns:
-        try:
-            values = (rows if column.as_read else frame).select(column.expr.alias(column.name)).to_series()
-        except pl.exceptions.PolarsError as error:
-            raise InputInvalid(f"output column {column.name!r} cannot be computed: {error}") from error
-        if values.len() != frame.height and values.len() == 1:
-            values = values.new_from_index(0, frame.height)
-        if values.len() != frame.height:
-            raise InputInvalid(f"output column {column.name!r} makes {values.len()} values of {frame.height} rows")
-        made[column.name], unfit = converted(values, column.dtype)
+        made[column.name], unfit = converted(_values(column, rows if column.as_read else frame), column.dtype)
         if unfit is not None:
             broken[f"output:{column.name}:not {column.dtype}"] = unfit
-        frame = frame.with_columns(made[column.name])
+        if column.name in read_again:
+            frame = frame.with_columns(made[column.name])
     return pl.DataFrame(list(made.values())), broken
+
+
+def _values(column: Column, frame: pl.DataFrame) -> pl.Series:
+    """(rows,) values of one column, as its expression makes them."""
+    if column.expr.meta.is_column() and column.expr.meta.output_name() in frame.columns:
+        return frame.get_column(column.expr.meta.output_name()).alias(column.name)
+    try:
+        values = frame.select(column.expr.alias(column.name)).to_series()
+    except pl.exceptions.PolarsError as error:
+        raise InputInvalid(f"output column {column.name!r} cannot be computed: {error}") from error
+    if values.len() != frame.height and values.len() == 1:
+        values = values.new_from_index(0, frame.height)
+    if values.len() != frame.height:
+        raise InputInvalid(f"output column {column.name!r} makes {values.len()} values of {frame.height} rows")
+    return values

@@ -33,6 +33,7 @@ class Rejects:
         Returns:
             The rows that go on.
         """
+        broken = {reason: mask for reason, mask in broken.items() if isinstance(mask, pl.Expr) or _says_so(mask)}
         if not broken:
             return frame
         masks = frame.select(
@@ -75,6 +76,8 @@ class Rejects:
             (rejected rows, input columns + `RAW` + `REASONS` + `FILE` + `ROW`), in input order; `RAW`, the text of
             records that could not be read, is there where ``raw`` has some.
         """
+        if not self._found:
+            return _none_of(raw)
         found = [pl.DataFrame({ROW: rows}).with_columns(pl.lit(reason).alias(REASONS)) for reason, rows in self._found]
         none = pl.DataFrame(schema={ROW: pl.Int64, REASONS: pl.String})
         reasons = pl.concat([none, *found]).group_by(ROW, maintain_order=True).agg(REASONS)
@@ -82,3 +85,13 @@ class Rejects:
         return rejected.with_columns(pl.lit(path).alias(FILE)).select(
             pl.exclude(BROKEN, REASONS, FILE, ROW), REASONS, FILE, ROW
         )
+
+
+def _says_so(mask: pl.Series) -> bool:
+    """Whether it is true of any row."""
+    return mask.dtype == pl.Boolean and bool(mask.any())
+
+
+def _none_of(raw: pl.DataFrame) -> pl.DataFrame:
+    kept = {name: kind for name, kind in raw.schema.items() if name not in {BROKEN, REASONS, FILE, ROW}}
+    return pl.DataFrame(schema=kept | {REASONS: pl.List(pl.String), FILE: pl.String, ROW: pl.Int64})

@@ -185,7 +185,10 @@ def undecided(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.Struct):
         parts = [undecided(values.struct.field(part.name)) for part in values.dtype.fields]
         return pl.select(pl.any_horizontal(values.is_null(), *parts)).to_series()
-    return ~values.is_finite().fill_null(value=False) if values.dtype.is_float() else values.is_null()
+    if not values.dtype.is_float():
+        return values.is_null()
+    finite = values.is_finite()
+    return ~(finite.fill_null(value=False) if finite.null_count() else finite)
 
 
 def _predicted(
@@ -303,11 +306,10 @@ def model_inputs(
             continue
         values = _value(frame, feature)
         # Under a name of its own too, so that it stays in step with rows that a later feature rejects.
-        frame = frame.with_columns(values.alias(_FEATURE + feature.name))
-        if feature.name not in frame.columns:
-            frame = frame.with_columns(values)
-    inputs = frame.select(pl.col(_FEATURE + feature.name).alias(feature.name) for feature in features)
-    return inputs, frame.drop(_FEATURE + feature.name for feature in features)
+        own = [] if feature.name in frame.columns else [values]
+        frame = frame.hstack([values.alias(_FEATURE + feature.name), *own])
+    inputs = [frame.get_column(_FEATURE + feature.name).alias(feature.name) for feature in features]
+    return pl.DataFrame(inputs), frame[[name for name in frame.columns if not name.startswith(_FEATURE)]]
 
 
 def _sure(frame: pl.DataFrame, feature: Feature, rejects: Rejects) -> pl.DataFrame:
@@ -343,7 +345,8 @@ def keep(frame: pl.DataFrame, filters: Sequence[Filter], rejects: Rejects) -> tu
             raise InputInvalid(f"filter {rule.name!r} cannot be evaluated: {error}") from error
         if verdict.dtype != pl.Boolean or verdict.len() != frame.height:
             raise InputInvalid(f"filter {rule.name!r} gives {verdict.dtype} values, not one true or false for each row")
-        rejects.take(frame, {rule.null_reason: verdict.is_null()})
+        if verdict.null_count():
+            rejects.take(frame, {rule.null_reason: verdict.is_null()})
         counts[rule.name] = int((~verdict).sum())
         frame = frame.filter(verdict)
     return frame, counts

@@ -8,6 +8,7 @@ refused here; a text that the vocabulary does not know contributes nothing, as t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ from scoreline.models.compiled.link import Link, Wanted
 from scoreline.models.compiled.pairs import PairTable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Texts:
     """A feature that is text in the vocabulary.
 
@@ -78,7 +79,7 @@ class Additive(LastForm):
             separators: feature -> what joins its two parts.
         """
         tables = {
-            name: PairTable.of(self.texts[name].known, separator)
+            name: _table(self.texts[name], separator)
             for name, separator in separators.items()
             if name in self.texts and not self.texts[name].missing_is_number
         }
@@ -204,6 +205,12 @@ class Additive(LastForm):
         for name in self.order:
             total += np.abs(self._terms(name, features[name])[0])
         return np.asarray(np.max(total, axis=1))
+
+
+@functools.lru_cache(maxsize=4)
+def _table(texts: Texts, separator: str) -> PairTable | None:
+    """Made once for all splits, and all runs of a process, that use one form."""
+    return PairTable.of(texts.known, separator)
 
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)

@@ -55,7 +55,17 @@ class PairTable:
     def look_up(self, column: pl.Series) -> np.ndarray:
         """(rows,) positions of a struct of two Int64 fields; a missing part makes the pair unknown."""
         first, second = (
-            field.clip(least, least + size - 1).fill_null(least) - least
-            for field, least, size in zip(column.struct.unnest(), self.least, self.sizes, strict=True)
+            _places(part, least, size)
+            for part, least, size in zip(column.struct.unnest(), self.least, self.sizes, strict=True)
         )
-        return np.take(self.cells, (first * self.sizes[1] + second).to_numpy())
+        first *= self.sizes[1]
+        first += second
+        return np.take(self.cells, first)
+
+
+def _places(part: pl.Series, least: int, size: int) -> np.ndarray:
+    """(rows,) the cell of each number in one direction; those at the border for missing and unknown ones."""
+    numbers = (part.fill_null(least) if part.null_count() else part).to_numpy()
+    places: np.ndarray = np.clip(numbers, least, least + size - 1)
+    places -= least
+    return places
