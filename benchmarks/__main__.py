@@ -15,6 +15,7 @@ from benchmarks.beside import peers, versions
 from benchmarks.boosters import xgboost
 from benchmarks.forests import forests
 from benchmarks.long_lived import long_lived
+from benchmarks.pyfuncs import pyfunc
 from benchmarks.race import Result
 
 CACHE = Path(__file__).parent / ".cache"
@@ -26,12 +27,13 @@ ALONE: dict[str, tuple[Cases, str]] = {
     "peers": (lambda _, bench: peers(bench), "the main job beside pandas, Spark, MLflow and Ray Data"),
     "forests": (lambda _, bench: forests(bench.cache, bench.repeats), "forests in memory"),
     "xgboost": (lambda _, bench: xgboost(bench.cache, bench.repeats), "XGBoost beside its predictor alone"),
+    "pyfunc": (lambda _, bench: pyfunc(bench), "a model that nobody can look into, called in batches"),
     "small": (lambda _, bench: iter([bench.small()]), "a month of usual size"),
     "long_lived": (lambda _, bench: long_lived(bench), "small runs in a process that lives on"),
     "scaling": (lambda asked, bench: scaling.scaling(bench, asked.scale), "time and memory against rows"),
     "inbox": (lambda _, bench: iter([bench.inbox()]), "an inbox of small files"),
 }
-TARGETS = ("peers", "forests", "xgboost", "small", "long_lived", "scaling")
+TARGETS = ("peers", "forests", "xgboost", "pyfunc", "small", "long_lived", "scaling")
 
 
 def cases(asked: argparse.Namespace) -> Iterator[list[Result]]:

@@ -98,15 +98,23 @@ class Bench:
         shutil.rmtree(work)
         return results
 
-    def scoreline(self, work: Path, month: Path, rows: int, name: str = "scoreline run") -> Contender:
-        """The main job on a month, its model trusted; publishes into `work`/output."""
+    def scoreline(
+        self,
+        work: Path,
+        month: Path,
+        rows: int,
+        name: str = "scoreline run",
+        model: Path | None = None,
+        target: float | None = MEMORY,
+    ) -> Contender:
+        """The main job on a month, its model trusted, by default the usual one; publishes into `work`/output."""
         output = work / "output"
         output.mkdir(parents=True)
         env = commands.environment(work / "home")
-        places: dict[str, str | Path] = {"data": month.parent, "model": self.model, "output": output}
+        places: dict[str, str | Path] = {"data": month.parent, "model": model or self.model, "output": output}
         measure(commands.scoreline(commands.TRUST, **places), cwd=commands.ROOT, env=env)
         run = commands.scoreline(commands.RUN, **places)
-        return Contender(name, lambda: run, lambda: rows, env, by="own MB", target=MEMORY)
+        return Contender(name, lambda: run, lambda: rows, env, by="own MB", target=target)
 
     def plain_pandas(self, month: Path, rows: int, ids: str = "row", target: float | None = None) -> Other:
         """The usual script; `ids` are those of its row numbers, uuids, or none."""

@@ -44,12 +44,15 @@ def predict_in_chunks(df: pd.DataFrame, pair: tuple[Any, Any], rows: int) -> Any
     return np.concatenate([predict(df.iloc[start : start + rows], pair) for start in starts])
 
 
-def score(options: argparse.Namespace) -> pd.DataFrame:
-    """The result frame, with the columns that the nyc_green job writes."""
-    df = read(options.input)
+def score(df: pd.DataFrame, options: argparse.Namespace) -> Any:
+    """(rows,) predictions."""
     pair = pickle.loads(options.model.read_bytes())
     rows = options.chunk_rows
-    predicted = predict_in_chunks(df, pair, rows) if rows else predict(df, pair)
+    return predict_in_chunks(df, pair, rows) if rows else predict(df, pair)
+
+
+def result(df: pd.DataFrame, predicted: Any, options: argparse.Namespace) -> pd.DataFrame:
+    """The result frame, with the columns that the nyc_green job writes."""
     result = pd.DataFrame(index=df.index)
     if options.ids == "row":
         result["ride_id"] = f"{options.year:04d}/{options.month:02d}_" + df.index.astype("str")
@@ -64,18 +67,24 @@ def score(options: argparse.Namespace) -> pd.DataFrame:
     return result
 
 
-def main() -> None:
-    """Command line: input, output, the model, and which ids are made."""
+def asked(model: str = "pickled (DictVectorizer, estimator)") -> argparse.Namespace:
+    """The command line: input, output, the model, and which ids are made."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--model", type=Path, required=True, help="pickled (DictVectorizer, estimator)")
+    parser.add_argument("--model", type=Path, required=True, help=model)
     parser.add_argument("--year", type=int, default=2021)
     parser.add_argument("--month", type=int, default=2)
     parser.add_argument("--ids", choices=["row", "uuid", "none"], default="row", help="what ride_id is made of")
     parser.add_argument("--chunk-rows", type=int, default=0, help="only where memory would run out")
-    options = parser.parse_args()
-    score(options).to_parquet(options.output, index=False)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read, predict, write."""
+    options = asked()
+    df = read(options.input)
+    result(df, score(df, options), options).to_parquet(options.output, index=False)
 
 
 if __name__ == "__main__":

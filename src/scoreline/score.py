@@ -6,6 +6,7 @@ Training and explaining take the same steps. It must not know where rows come fr
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -149,8 +150,8 @@ def kept_contract(
         return frame, {}
     verdict = judge(job.contract, frame, partition, text=job.source.is_text)
     good = rejects.take(verdict.good, verdict.broken)
-    warned = {name: pl.DataFrame({ROW: frame[ROW].filter(mask)}) for name, mask in verdict.warnings.items()}
-    counts = {name: rows.join(good, on=ROW, how="semi").height for name, rows in warned.items()}
+    bad = functools.reduce(operator.or_, verdict.broken.values()) if good.height < frame.height else None
+    counts = {name: int((mask if bad is None else mask & ~bad).sum()) for name, mask in verdict.warnings.items()}
     return good, {name: count for name, count in counts.items() if count}
 
 

@@ -4,7 +4,7 @@ import sys
 
 import polars as pl
 import pytest
-from benchmarks import answers, boosters, commands, data, report, scaling
+from benchmarks import answers, boosters, commands, data, pyfuncs, report, scaling
 from benchmarks.bench import Bench, polars_copy
 from benchmarks.measure import measure
 from benchmarks.race import Contender, Result, race, told
@@ -59,6 +59,13 @@ def test_xgboost_alone_gives_the_answers_of_the_job(tmp_path):
     pl.read_parquet(path).reverse().write_parquet(path)
     with pytest.raises(commands.UnfitError, match="not those of inplace_predict"):
         bare.rows()
+
+
+@pytest.mark.slow
+def test_one_call_of_a_pyfunc_gives_the_answers_of_the_job(tmp_path):
+    ours, once = pyfuncs.contenders(Bench(tmp_path, 1, training_rows=ROWS), tmp_path / "work", ROWS)
+    done(ours)
+    assert done(once) == ROWS
 
 
 def test_a_program_that_tells_its_seconds_is_taken_at_its_word():
