@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from scoreline.api.correcting import replay
     from scoreline.api.fitting import train
     from scoreline.api.published import explain, read, summarise, verify
-    from scoreline.api.scoring import backfill, plan, run
+    from scoreline.api.ranges import backfill, plan
+    from scoreline.api.scoring import run
     from scoreline.contract import Field, Rule, within_partition
     from scoreline.features import category, cross, duration, expression, number, ratio
     from scoreline.files import Csv, Files
@@ -46,7 +47,7 @@ _HOME = {
     "Retention": "retention",
     "Rule": "contract",
     "Setting": "parameters",
-    "backfill": "api.scoring",
+    "backfill": "api.ranges",
     "between": "filters",
     "category": "features",
     "computed": "output",
@@ -58,7 +59,7 @@ _HOME = {
     "number": "features",
     "partition_slug": "output",
     "passthrough": "output",
-    "plan": "api.scoring",
+    "plan": "api.ranges",
     "prediction": "output",
     "prune": "api.cleaning",
     "ratio": "features",

@@ -294,8 +294,12 @@ def _engine(loaded: Loaded, choices: Choices) -> Engine:
     threads: Engine = find(ENGINES, "threads")(workers, room, timeout)
     if choices.engine == "threads":
         return threads
-    processes: Engine = find(ENGINES, "processes")(workers, prepare, room, timeout)
+
+    def processes() -> Engine:
+        engine: Engine = find(ENGINES, "processes")(workers, prepare, room, timeout)
+        return engine
+
     if choices.engine == "processes":
-        return processes
+        return processes()
     made: Engine = find(ENGINES, choices.engine)(threads, processes, room=room)
     return made

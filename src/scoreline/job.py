@@ -5,6 +5,7 @@ It holds values only: no open file, no model in memory. Its scoring digest says 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -173,7 +174,7 @@ class Job:
                 made.add(column.name)
         return tuple(used)
 
-    @property
+    @functools.cached_property
     def scoring_digest(self) -> str:
         """SHA-256 of everything declared that decides scored values; schedules, folders and limits do not.
 

@@ -5,6 +5,7 @@ It looks at a job alone: not at files, models or settings.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import polars as pl
@@ -21,7 +22,13 @@ from scoreline.writable import unusable
 
 def lint(job: Job) -> list[str]:
     """What is wrong with a declaration, in sentences that say what to do; empty when nothing is."""
-    return [finding for check in _CHECKS for finding in check(job)]
+    return list(_found(job))
+
+
+@functools.lru_cache(maxsize=4)
+def _found(job: Job) -> tuple[str, ...]:
+    """Looked for once: each step on the way to a run asks."""
+    return tuple(finding for check in _CHECKS for finding in check(job))
 
 
 def require_sound(job: Job) -> None:

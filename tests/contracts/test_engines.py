@@ -14,7 +14,7 @@ from scoreline.testing.timed_engines import TimedEngineSuite, TimedProcessEngine
 
 
 def _local(workers):
-    return LocalEngine(ThreadEngine(workers), ProcessEngine(workers), worth_processes=0)
+    return LocalEngine(ThreadEngine(workers), lambda: ProcessEngine(workers), worth_processes=0)
 
 
 def _timed(kind):

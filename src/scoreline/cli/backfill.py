@@ -61,7 +61,7 @@ def backfill(job: str, partitions: str | None, *, dry_run: bool, as_json: bool, 
 
 
 def _backfill(job: str, partitions: str | None, chosen: dict[str, Any]) -> BackfillReport:
-    from scoreline.api.scoring import backfill as backfill_api
+    from scoreline.api.ranges import backfill as backfill_api
     from scoreline.catalog import OBSERVERS, find
     from scoreline.cli import show
 
@@ -74,7 +74,7 @@ def _backfill(job: str, partitions: str | None, chosen: dict[str, Any]) -> Backf
 
 
 def _dry_run(job: str, partitions: str | None, chosen: dict[str, Any], command: str, *, as_json: bool) -> None:
-    from scoreline.api.scoring import plan
+    from scoreline.api.ranges import plan
     from scoreline.cli import show
 
     planned = plan(job, partitions, **{name: chosen[name] for name in ("model", "settings", "stale", "force")})

@@ -42,7 +42,7 @@ def plan(
       scoreline plan job.py
       scoreline plan job.py 2021-01..2021-12 --stale
     """  # noqa: D301 - click wants the control character itself
-    from scoreline.api.scoring import plan as plan_api
+    from scoreline.api.ranges import plan as plan_api
     from scoreline.cli import show
 
     chosen = {"model": model, "settings": options.parsed(settings), "stale": stale, "force": force}

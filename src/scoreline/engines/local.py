@@ -17,14 +17,14 @@ class LocalEngine:
 
     Args:
         threads: for tasks that say ``releases_interpreter``, and for few rows.
-        processes: for all others.
+        processes: makes the one for all others, which is imported only then.
         worth_processes: rows from which on it is processes: they take some three seconds to start and to import a
             model's libraries, and a model that holds the lock scores some 150,000 rows a second.
         room: whether there is memory for two processes; one alone would gain nothing.
     """
 
     threads: Engine
-    processes: Engine
+    processes: Callable[[], Engine]
     worth_processes: int = 1_000_000
     room: Room = field(default_factory=Room)
 
@@ -38,4 +38,4 @@ class LocalEngine:
         parallel = min(self.workers, len(splits)) > 1 and sum(split.rows for split in splits) > self.worth_processes
         apart = parallel and not getattr(task, "releases_interpreter", True)
         apart = apart and self.room.affords(task, splits, apart=True) > 1
-        return (self.processes if apart else self.threads).map(task, splits)
+        return (self.processes() if apart else self.threads).map(task, splits)

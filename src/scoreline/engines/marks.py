@@ -9,11 +9,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoreline.report import SplitReport
 from scoreline.splits import Split
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnContext
 
 Task = Callable[[Split], SplitReport]
 _NOT_YET, _ENDED = 0.0, -1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PICKLES = {".bin", ".pkl", ".pickle", ".joblib"}
 SKLEARN, PYFUNC = "sklearn", "pyfunc"
 _ENDED: dict[tuple[str, str], int | None] = {}
 """(SHA-256 of a file, library) -> how its trial ended, in this process."""
+_OBJECTIVE = re.compile(rb"(reg|binary|multi|rank|count|survival):[a-z_]+")
 _PATIENCE = 120.0
 """Seconds for a file to be tried; importing a library takes some."""
 
@@ -85,6 +87,22 @@ def extra_of(file: Path) -> str:
     """The extra that a model file needs."""
     kind = kind_of(file)
     return LIBRARIES[kind].extra if kind in LIBRARIES else "mlflow" if kind == PYFUNC else "sklearn"
+
+
+def is_old_binary(content: bytes) -> bool:
+    """Whether a file begins as one of XGBoost's binary format, which ended with XGBoost 3.1."""
+    if content[:4] == b"binf":
+        return True
+    return content[:1] not in {b"{", b"\x80", b""} and _OBJECTIVE.search(content[:256]) is not None
+
+
+def refuse_old_binary(path: str) -> ModelInvalid:
+    """What to say of such a file."""
+    return ModelInvalid(
+        f"{path} is in XGBoost's old binary format, which XGBoost 3.1 and later cannot read",
+        hint='convert it with the XGBoost that made it, or any before 3.1: python -c "import xgboost; '
+        "xgboost.Booster(model_file='OLD').save_model('model.ubj')\"",
+    )
 
 
 def read_native(content: bytes, path: str, tried: Path | None = None) -> Native:

@@ -16,7 +16,17 @@ from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntr
 from scoreline.models.compiled.cache import COMPILED
 from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
 from scoreline.models.kept import KeptModel
-from scoreline.models.kinds import LIBRARIES, PICKLES, PYFUNC, SKOPS, SUFFIXES, kind_of, needs_no_trust
+from scoreline.models.kinds import (
+    LIBRARIES,
+    PICKLES,
+    PYFUNC,
+    SKOPS,
+    SUFFIXES,
+    is_old_binary,
+    kind_of,
+    needs_no_trust,
+    refuse_old_binary,
+)
 from scoreline.models.trust import Trust
 from scoreline.stores import local
 
@@ -192,8 +202,6 @@ class PathStore:
 
 def _require_current(path: Path) -> None:
     """Refuses XGBoost's old binary files, whatever they are called; they look like nothing else."""
-    from scoreline.models.xgboost import is_old_binary, refuse_old_binary
-
     with path.open("rb") as handle:
         if is_old_binary(handle.read(512)):
             raise refuse_old_binary(str(path))

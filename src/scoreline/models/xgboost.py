@@ -17,6 +17,7 @@ import polars as pl
 
 from scoreline.abc import Model
 from scoreline.errors import MissingExtra, ModelInvalid
+from scoreline.models.kinds import is_old_binary, refuse_old_binary
 from scoreline.models.native import Inputs, MatrixModel, categories
 from scoreline.models.shapes import (
     PROBABILITY,
@@ -29,25 +30,8 @@ from scoreline.models.shapes import (
 
 _JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]\s*\}\s*$')
 _UBJ_VERSION = re.compile(rb"L\0\0\0\0\0\0\0\x07version\[#L\0\0\0\0\0\0\0\x03i(.)i(.)i(.)\}$", re.DOTALL)
-_OBJECTIVE = re.compile(rb"(reg|binary|multi|rank|count|survival):[a-z_]+")
 _ENTIRELY = (0, 0)
 """A range of iterations that means all of them."""
-
-
-def is_old_binary(content: bytes) -> bool:
-    """Whether a file begins as one of XGBoost's binary format, which ended with XGBoost 3.1."""
-    if content[:4] == b"binf":
-        return True
-    return content[:1] not in {b"{", b"\x80", b""} and _OBJECTIVE.search(content[:256]) is not None
-
-
-def refuse_old_binary(path: str) -> ModelInvalid:
-    """What to say of such a file."""
-    return ModelInvalid(
-        f"{path} is in XGBoost's old binary format, which XGBoost 3.1 and later cannot read",
-        hint='convert it with the XGBoost that made it, or any before 3.1: python -c "import xgboost; '
-        "xgboost.Booster(model_file='OLD').save_model('model.ubj')\"",
-    )
 
 
 def require_whole(content: bytes, path: str) -> None:

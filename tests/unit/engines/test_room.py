@@ -109,7 +109,7 @@ def test_an_engine_scores_with_the_workers_that_there_is_room_for_and_does_every
 def test_the_local_engine_stays_in_its_process_where_there_is_no_memory_for_two_more():
     task = Task(releases_interpreter=False)
     small = Room(0.45, **QUIET)
-    engine = LocalEngine(ThreadEngine(2, small), ProcessEngine(2, None, small), 0, small)
+    engine = LocalEngine(ThreadEngine(2, small), lambda: ProcessEngine(2, None, small), 0, small)
     assert len(list(engine.map(task, SPLITS))) == 8
     assert sorted(task.seen) == list(range(8))  # a process would have told its own copy
 
