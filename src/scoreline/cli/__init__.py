@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from scoreline import own_process
 from scoreline.errors import Cancelled, ScorelineError, Terminal, storage_failed
 
 _COMMANDS = {
@@ -94,6 +95,7 @@ def main() -> None:
     """Runs the command line, and turns every error into a message and an exit code."""
     # What is imported stays to the end: to look through it for garbage, again and again, took a tenth of a short run.
     gc.set_threshold(_OBJECTS)
+    own_process.claim()
     code = _outcome()
     try:
         sys.stdout.flush()

@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from scoreline import budget
+from scoreline import budget, own_process
 from scoreline.engines.marks import Marks, Task
 from scoreline.engines.room import Room
 from scoreline.engines.watch import Watch
@@ -121,6 +121,7 @@ def _begin(prepare: Callable[[], object] | None, task: bytes, marks: Marks, at_o
     # Ctrl-C reaches the whole process group; the driver decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _share_cores(at_once)
+    own_process.claim()
     if prepare is not None:
         prepare()
     _task = pickle.loads(task)  # noqa: S301 - made by the driver of this very run

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from scoreline import own_process
 from scoreline.abc import Model
 from scoreline.errors import MissingExtra, ModelInvalid
 from scoreline.models.native import Inputs, MatrixModel, categories
@@ -46,7 +47,8 @@ def read(content: bytes, path: str) -> LightgbmFile:
     except UnicodeDecodeError as error:
         raise _unreadable(path, "it is no text in UTF-8") from error
     try:
-        import lightgbm
+        with own_process.without("sklearn"):  # importing it takes longer than scoring millions of rows
+            import lightgbm
     except ImportError as error:
         raise MissingExtra(
             "LightGBM is not installed, and the model needs it", hint="pip install 'scoreline[lightgbm]'"

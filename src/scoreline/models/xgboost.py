@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from scoreline import own_process
 from scoreline.abc import Model
 from scoreline.errors import MissingExtra, ModelInvalid
 from scoreline.models.kinds import is_old_binary, refuse_old_binary
@@ -62,7 +63,8 @@ def read(content: bytes, path: str) -> XgboostFile:
     """
     require_whole(content, path)
     try:
-        import xgboost
+        with own_process.without("sklearn"):  # importing it takes longer than scoring millions of rows
+            import xgboost
     except ImportError as error:
         raise MissingExtra(
             "XGBoost is not installed, and the model needs it", hint="pip install 'scoreline[xgboost]'"

@@ -1,0 +1,34 @@
+"""Own process: whether nobody but Scoreline imports anything here, as in its command line and its workers.
+
+There it may keep a library from importing what scoring has no use for. In a notebook that would be somebody's loss.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_mine = False
+
+
+def claim() -> None:
+    """Says that this process is Scoreline's own."""
+    global _mine  # noqa: PLW0603 - a fact about the process
+    _mine = True
+
+
+@contextmanager
+def without(package: str) -> Iterator[None]:
+    """Within, a library does not find a package that it would merely use if it were there.
+
+    Nothing happens where the package is imported already, or where the process is not Scoreline's own.
+    """
+    if not _mine or package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
