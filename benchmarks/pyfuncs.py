@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,17 @@ def made_model(bench: Bench) -> Path:
     """The folder of the model, saved once."""
     saved = bench.cache / "model" / f"pyfunc-v{RECIPE}"
     if not (saved / "MLmodel").exists():
-        import mlflow.pyfunc
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+            import mlflow.pyfunc
+            from mlflow.models import ModelSignature
+            from mlflow.types import ColSpec, Schema
         shutil.rmtree(saved, ignore_errors=True)
-        artifacts = {"pair": str(bench.model)}
-        mlflow.pyfunc.save_model(saved, python_model=str(CODE), artifacts=artifacts, pip_requirements=[])
+        mlflow.pyfunc.save_model(
+            saved,
+            python_model=str(CODE),
+            artifacts={"pair": str(bench.model)},
+            signature=ModelSignature(Schema([ColSpec("string", "PU_DO"), ColSpec("double", "trip_distance")])),
+            pip_requirements=[],
+        )
     return saved
