@@ -44,16 +44,21 @@ def made_model(bench: Bench) -> Path:
     saved = bench.cache / "model" / f"pyfunc-v{RECIPE}"
     if not (saved / "MLmodel").exists():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow warns of its own type hints
-            import mlflow.pyfunc
-            from mlflow.models import ModelSignature
-            from mlflow.types import ColSpec, Schema
-        shutil.rmtree(saved, ignore_errors=True)
-        mlflow.pyfunc.save_model(
-            saved,
-            python_model=str(CODE),
-            artifacts={"pair": str(bench.model)},
-            signature=ModelSignature(Schema([ColSpec("string", "PU_DO"), ColSpec("double", "trip_distance")])),
-            pip_requirements=[],
-        )
+            warnings.simplefilter("ignore")  # MLflow warns of its own type hints, and would like an example
+            _save(saved, bench.model)
     return saved
+
+
+def _save(saved: Path, pair: Path) -> None:
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    shutil.rmtree(saved, ignore_errors=True)
+    mlflow.pyfunc.save_model(
+        saved,
+        python_model=str(CODE),
+        artifacts={"pair": str(pair)},
+        signature=ModelSignature(Schema([ColSpec("string", "PU_DO"), ColSpec("double", "trip_distance")])),
+        pip_requirements=[],
+    )
