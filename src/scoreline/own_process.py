@@ -1,21 +1,27 @@
 """Own process: whether nobody but Scoreline imports anything here, as in its command line and its workers.
 
-There it may keep a library from importing what scoring has no use for. In a notebook that would be somebody's loss.
+There it may keep a library from importing what scoring has no use for, and settle how memory is allocated. In a
+notebook that would be somebody's loss.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_ALLOCATOR, _PATIENT = "_RJEM_MALLOC_CONF", "dirty_decay_ms:2000,muzzy_decay_ms:-1"
+"""How Polars' allocator (jemalloc) is told, before Polars is imported, to keep freed memory for two seconds. By itself
+it gives back what the next unit asks for again, which took a tenth of the time of a long run."""
 _mine = False
 
 
 def claim() -> None:
-    """Says that this process is Scoreline's own."""
+    """Says that this process, and what it starts, is Scoreline's own."""
     global _mine  # noqa: PLW0603 - a fact about the process
     _mine = True
+    os.environ.setdefault(_ALLOCATOR, _PATIENT)
 
 
 @contextmanager

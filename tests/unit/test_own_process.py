@@ -1,6 +1,7 @@
 """In a process of its own Scoreline leaves out what scoring has no use for; in anybody else's it changes nothing."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,13 @@ def test_what_is_imported_already_stays(claimed):
 def test_nothing_is_left_out_of_somebody_else_s_process():
     with own_process.without("this"):
         assert "this" not in sys.modules
+
+
+def test_who_has_settled_the_allocator_already_is_heard(monkeypatch):
+    monkeypatch.setattr(own_process, "_mine", False)
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "narenas:2")
+    own_process.claim()
+    assert os.environ["_RJEM_MALLOC_CONF"] == "narenas:2"
 
 
 @pytest.mark.slow

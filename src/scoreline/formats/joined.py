@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 Buffer: TypeAlias = bytes | memoryview
 
 _CHUNK: Final = 4 * 1024 * 1024
+_LARGE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,20 @@ class HashedOutput:
 
     def write(self, data: Buffer) -> None:
         """Writes all of it."""
-        self._digest.update(data)
         self.size += len(data)
+        if len(data) < _LARGE:
+            self._digest.update(data)
+            self._write(data)
+            return
+        # Both let go of the interpreter, and each takes as long as the other.
+        hashing = threading.Thread(target=self._digest.update, args=(data,))
+        hashing.start()
+        try:
+            self._write(data)
+        finally:
+            hashing.join()
+
+    def _write(self, data: Buffer) -> None:
         left = memoryview(data)
         while left:  # an unbuffered file may take less than it is given
             left = left[self._target.write(left) :]
