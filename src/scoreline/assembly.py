@@ -6,6 +6,7 @@ import logging
 import shlex
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,15 +45,34 @@ class Once:
 
     def __init__(self) -> None:
         self._found: dict[object, Any] = {}
+        self._coming: dict[object, Future[Any]] = {}
         self._lock = threading.RLock()
+
+    def begin(self, what: object, find: Callable[[], Any]) -> None:
+        """Lets a thread find it meanwhile, where it is slow to come and sure to be asked for; `get` waits for it."""
+        with self._lock:
+            if what in self._found or what in self._coming:
+                return
+            coming: Future[Any] = Future()
+            self._coming[what] = coming
+        # Nobody may ever ask, and Python does not wait for it at its end.
+        threading.Thread(target=_settle, args=(coming, find), daemon=True).start()
 
     def get(self, what: object, find: Callable[[], Found]) -> Found:
         """What was found under this key, or what ``find`` finds now; what it raises is kept nowhere."""
         with self._lock:
             if what not in self._found:
-                self._found[what] = find()
+                coming = self._coming.pop(what, None)
+                self._found[what] = find() if coming is None else coming.result()
             found: Found = self._found[what]
             return found
+
+
+def _settle(future: Future[Any], find: Callable[[], Any]) -> None:
+    try:
+        future.set_result(find())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        future.set_exception(error)
 
 
 def _now() -> datetime:

@@ -5,6 +5,7 @@ A prepared run of the partition is always published first. What stops a run befo
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 import uuid
@@ -65,6 +66,7 @@ def open_run(
         InputMissing: the input is not there.
     """
     deadline = time.monotonic() + assembly.limits.wait
+    assembly.once.begin("code", functools.partial(codebase.facts, assembly.job_file))  # git takes a while to answer
     healed: list[str] = []
     while True:
         waiting = assembly.ledger.runs(assembly.job.key, partition.slug, state=PREPARED, limit=1)
@@ -187,7 +189,7 @@ def _facts(assembly: Assembly, found: Survey | None, scored_at: str) -> dict[str
     return {
         "scored_at": scored_at,
         "invocation": list(assembly.invocation),
-        "code": assembly.once.get("code", lambda: codebase.facts(assembly.job_file)),
+        "code": assembly.once.get("code", functools.partial(codebase.facts, assembly.job_file)),
         "paths": list(found.paths),
         "files": [asdict(file) for file in found.files],
         "fingerprint": found.fingerprint,

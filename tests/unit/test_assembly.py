@@ -1,5 +1,6 @@
 """What the runs of one backfill have in common is found out once."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,24 @@ def test_what_was_found_is_not_looked_for_again():
     once, calls = Once(), []
     assert [once.get("a", lambda: calls.append(1) or len(calls)) for _ in range(3)] == [1, 1, 1]
     assert once.get("b", lambda: 7) == 7
+
+
+def test_what_was_begun_is_waited_for_and_found_once():
+    once, calls, begun = Once(), [], threading.Event()
+    once.begin("a", lambda: begun.wait(20) and (calls.append(1) or len(calls)))
+    once.begin("a", lambda: 1 / 0)
+    begun.set()
+    assert [once.get("a", lambda: 1 / 0) for _ in range(2)] == [1, 1]
+    once.begin("a", lambda: 1 / 0)
+    assert calls == [1]
+
+
+def test_what_was_begun_and_failed_is_tried_again():
+    once = Once()
+    once.begin("a", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        once.get("a", lambda: 2)
+    assert once.get("a", lambda: 2) == 2
 
 
 def test_threads_look_once():
