@@ -12,11 +12,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import skops.io
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tests.integration.mlflow_places import NAME, in_home
+
+from scoreline.stores.mlflow import database
 
 JOB = """
 from scoreline import Files, Job, category, number, prediction, row_id
@@ -120,6 +125,27 @@ def test_a_second_run_loads_neither_the_model_nor_its_library_and_verify_does(pl
     assert place.predicted(name).equals(first)
     assert "sklearn" in place.run(name, "--verify")
     assert place.predicted(name).equals(first)
+
+
+@pytest.mark.parametrize("kind", ["skops", "registered"])
+def test_a_second_run_loads_neither_mlflow_nor_skops_where_models_are_found_by_them(kind, tmp_path):
+    place = Place(tmp_path / "place")
+    scaled = make_pipeline(StandardScaler(), LinearRegression())
+    numbers = pd.DataFrame({"x": place.rows["x"].to_numpy(), "y": place.rows["y"].to_numpy()})
+    scaled.fit(numbers, numbers["x"] * 2 + numbers["y"])
+    if kind == "skops":
+        skops.io.dump(scaled, place.root / "models" / "pca.skops")
+        uri = "models/pca.skops"
+    else:
+        in_home(place.home).log(scaled)
+        os.utime(database(place.home), (0, 0))  # it was not written to just now
+        uri = f"models:/{NAME}/1"
+    job = place.root / "pca.py"
+    job.write_text(job.read_text().replace("models/pca.pkl", uri))
+    assert place.run("pca") >= {"sklearn", "skops"} | ({"mlflow"} if kind == "registered" else set())
+    first = place.predicted("pca")
+    assert place.run("pca") == set()
+    assert place.predicted("pca").equals(first)
 
 
 def test_the_machine_code_of_trees_lies_in_the_home(place):

@@ -17,10 +17,13 @@ from tests.integration.mlflow_places import NAME, in_home, server
 from tests.unit.models.folders import mlflow_2_folder
 
 from scoreline.errors import ModelInvalid, ModelMissing, ModelUnreachable, ModelUntrusted
+from scoreline.models import mlflow_store
 from scoreline.models.folder import find_model
+from scoreline.models.located import Located
 from scoreline.models.mlflow_store import MlflowStore
 from scoreline.models.path_store import PathStore
 from scoreline.models.trust import Trust
+from scoreline.stores.mlflow import database
 
 FEATURES = ["r", "d"]
 RECORDS = [{"r": "1_2", "d": 1.0}, {"r": "3_4", "d": 2.0}, {"r": "5_6", "d": 3.5}]
@@ -65,8 +68,10 @@ def remote(tmp_path_factory):
     """A real server with the same two versions."""
     from tests.integration.mlflow_places import Tracking
 
-    with server(tmp_path_factory.mktemp("remote") / "server") as address:
+    folder = tmp_path_factory.mktemp("remote") / "server"
+    with server(folder) as address:
         tracking = Tracking(address)
+        tracking.folder = folder
         tracking.first = tracking.log(pipeline(FIRST))
         tracking.second = tracking.log(pipeline(SECOND), "cloudpickle")
         tracking.stage("Production", SECOND_VERSION)
@@ -249,7 +254,89 @@ def test_nothing_is_printed(store, local, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def long_ago(*files):
+    """As if they had last been written an hour ago."""
+    for file in files:
+        os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 3600))
+
+
+@pytest.fixture
+def without_mlflow(monkeypatch):
+    """From when it is called on, whoever asks MLflow fails."""
+
+    def forbid(tracking, registry):
+        raise AssertionError("MLflow was asked")
+
+    return lambda: monkeypatch.setattr(mlflow_store, "_client", forbid)
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_a_database_that_has_not_changed_is_not_asked_again(store, local, home, which, without_mlflow):
+    long_ago(database(home))
+    before = store.resolve(names_of(local)[which])
+    without_mlflow()
+    assert store_in(home).resolve(names_of(local)[which]) == before
+
+
+def test_a_database_that_was_written_to_is_asked_again(store, local, home):
+    long_ago(database(home))
+    first = store.resolve(f"models:/{NAME}@champion")
+    local.alias("champion", SECOND_VERSION)
+    assert store_in(home).resolve(f"models:/{NAME}@champion").digest != first.digest
+
+
+def test_what_a_database_says_is_not_kept_while_it_may_still_change_within_one_tick(store, local, home):
+    database(home).touch()
+    store.resolve(f"models:/{NAME}@champion")
+    uri = f"sqlite:///{database(home)}"
+    assert Located(home, uri, uri).location(f"models:/{NAME}@champion") is None
+
+
+def test_a_folder_that_has_gone_since_is_told_by_mlflow(tmp_path):
+    home = tmp_path / "home"
+    made = in_home(home).log(pipeline(FIRST))
+    long_ago(database(home))
+    store_in(home).resolve(f"models:/{NAME}/1")
+    (home / "mlflow/artifacts/models" / made.model_id).rename(tmp_path / "away")
+    with pytest.raises(ModelMissing, match="which is not there"):
+        store_in(home).resolve(f"models:/{NAME}/1")
+
+
 # --- a server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_a_server_is_asked_without_mlflow_and_its_model_downloaded_once(
+    served, remote, tmp_path, which, without_mlflow
+):
+    before = served.resolve(names_of(remote)[which])
+    without_mlflow()
+    assert store_in(tmp_path / "home").resolve(names_of(remote)[which]) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_model_that_was_changed_on_the_server_is_downloaded_again(served, remote, tmp_path):
+    first = served.resolve(f"models:/{NAME}/1")
+    (description,) = Path(remote.folder).rglob(f"{remote.first.model_id}/artifacts/MLmodel")
+    told = description.read_text()
+    try:
+        description.write_text(told.replace("utc_time_created: '2", "utc_time_created: '3"))
+        assert store_in(tmp_path / "home").resolve(f"models:/{NAME}/1").digest != first.digest
+    finally:
+        description.write_text(told)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_who_has_to_say_who_he_is_asks_by_mlflow(served, remote, tmp_path, monkeypatch):
+    located = Located(tmp_path / "home", remote.uri, remote.uri)
+    assert located.location(f"models:/{NAME}@champion").endswith(f"{remote.first.model_id}/artifacts")
+    assert located.location(f"models:/{NAME}@nobody") is None
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    assert located.location(f"models:/{NAME}@champion") is None
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Models in MLflow: ``runs:/`` and ``models:/`` URIs, found by MLflow's own client and read as model folders.
 
 What a URI means is asked anew each time; where it lies then is read as any other folder, or downloaded and kept. So a
-model has one digest, however it is named. MLflow is imported when the first such URI is resolved, after its settings.
+model has one digest, however it is named. MLflow is imported, after its settings, when it has to be asked itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
 from scoreline.errors import MissingExtra, ModelInvalid, ModelMissing, ModelUnreachable, ScorelineError
 from scoreline.models.folder import local_path
+from scoreline.models.located import Located
 from scoreline.models.path_store import PathStore
 from scoreline.stores import mlflow as place
 
@@ -52,18 +53,35 @@ class MlflowStore:
         registry = place.registry_uri(self.home)
         for store in (tracking, registry):
             _require_database(store, self.paths.train_command)
+        located = Located(self.home, tracking, registry)
         with _told(uri, tracking):
-            found = _Finder(_client(tracking, registry), tracking).locate(uri)
-            folder = self._folder(found, tracking)
+            folder = self._at_hand(located, uri)
+            if folder is None:
+                before = located.state()
+                found = _Finder(_client(tracking, registry), tracking).locate(uri)
+                located.remember(uri, found, before)
+                folder = self._folder(found, tracking)
+                located.keep(found, folder)
         return self.paths.pinned(uri, folder)
 
     def fetch(self, version: ModelVersion) -> ModelFile:
         """See `scoreline.abc.ModelStore.fetch`."""
         return self.paths.fetch(version)
 
+    def _at_hand(self, located: Located, uri: str) -> Path | None:
+        """The folder of a model, where it can be found without MLflow."""
+        location = located.location(uri)
+        if location is None:
+            return None
+        if _is_local(location):
+            folder = local_path(location).resolve()
+            return folder if folder.is_dir() else None
+        known = self._downloaded.get(location)
+        return known if known is not None and known.is_dir() else located.kept(location)
+
     def _folder(self, location: str, tracking: str) -> Path:
         """The folder of artifacts at a location; a remote one is downloaded once in a process, and kept."""
-        if urlsplit(location).scheme in {"", "file"}:
+        if _is_local(location):
             folder = local_path(location).resolve()
             if not folder.is_dir():
                 raise ModelMissing(
@@ -222,6 +240,10 @@ class _Finder:
 
 
 _FORMS = "write runs:/<run id>/<name>, models:/<name>@<alias>, models:/<name>/<version> or models:/m-<id>"
+
+
+def _is_local(location: str) -> bool:
+    return urlsplit(location).scheme in {"", "file"}
 
 
 def _paths(entries: list[Any]) -> list[str]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scoreline import durable
 from scoreline.abc import ModelFile, ModelVersion
+from scoreline.card import running_versions
 from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ModelUntrusted
 from scoreline.models.compiled.cache import COMPILED
 from scoreline.models.folder import ModelFolder, digest_of, local_path, read_folder
@@ -156,15 +158,30 @@ class PathStore:
         if kind_of(file) == PYFUNC:
             what = f"{version.path} is a pyfunc of MLflow, and loading it runs its code; nobody has trusted it"
         if file.suffix.lower() == SKOPS:
-            from scoreline.models.loading import untrusted_types
-
-            types = untrusted_types(file)
+            types = self._unknown_types(version, file)
             if not types:
                 return False
             what = f"{version.path} holds types that skops does not know and nobody has trusted: {', '.join(types)}"
         open_to_others = [one for one in _files(version.path) if self.trust.reason(version.digest, one) is None]
         against = next(filter(None, map(self.trust.refusal, open_to_others)), "")
         raise ModelUntrusted(what + (f" ({against})" if against else ""), hint=hint, digest=version.digest)
+
+    def _unknown_types(self, version: ModelVersion, file: Path) -> list[str]:
+        """Types in a skops file that skops does not know.
+
+        That there are none is noted beside the kept model, for the versions that said so: to ask imports scikit-learn.
+        """
+        told = "-".join(running_versions(("skops", "scikit-learn")).values())
+        mark = self._place(version.digest) / f".known-types-{told}"
+        if mark.is_file():
+            return []
+        from scoreline.models.loading import untrusted_types
+
+        types = untrusted_types(file)
+        if not types and mark.parent.is_dir():
+            with suppress(OSError):  # a home may be read-only
+                mark.touch()
+        return types
 
     def _keep(self, digest: str, found: ModelFolder, hashes: dict[str, str]) -> Path:
         """A half-made folder never has the kept name: it is made under another one and renamed."""
