@@ -57,7 +57,7 @@ def _git_status(folder: Path) -> list[str]:
     """What git says of a folder: lines on the branch that begin with ``#``, and one for each change."""
     try:
         done = subprocess.run(  # noqa: S603 - constant arguments
-            ["git", "-C", str(folder), *_STATUS],  # noqa: S607 - found on the path, as its user does
+            ["git", "--no-optional-locks", "-C", str(folder), *_STATUS],  # noqa: S607 - found on the path, as its user does
             capture_output=True,
             text=True,
             timeout=_GIT_SECONDS,
