@@ -15,7 +15,7 @@ import polars as pl
 from scoreline.errors import InputInvalid
 from scoreline.formats.columns import require_columns
 from scoreline.formats.parquet_join import footer_digest
-from scoreline.splits import FileIdentity, Split, Unit, split_units, units_of
+from scoreline.splits import UNIT_ROWS, FileIdentity, Split, Unit, split_units, units_of
 from scoreline.stores.folder import FolderSource
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _RowReader:
     def __init__(self, file: pq.ParquetFile, path: str, groups: list[int], columns: Sequence[str]) -> None:
         self._path, self._columns = path, list(columns)
         self._batches = file.iter_batches(
-            batch_size=1 << 16, row_groups=groups, columns=self._columns, use_threads=False
+            batch_size=UNIT_ROWS, row_groups=groups, columns=self._columns, use_threads=False
         )
         self._left: Any = None
 
