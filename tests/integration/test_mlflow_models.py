@@ -312,6 +312,7 @@ def test_a_server_is_asked_without_mlflow_and_its_model_downloaded_once(
     served, remote, tmp_path, which, without_mlflow
 ):
     before = served.resolve(names_of(remote)[which])
+    np.testing.assert_allclose(predicted(served, before), FIRST)  # which leaves marks beside the kept model
     without_mlflow()
     assert store_in(tmp_path / "home").resolve(names_of(remote)[which]) == before
 

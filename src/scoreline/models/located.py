@@ -161,7 +161,9 @@ def _lasting(location: str) -> str | None:
 
 
 def _all_files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """Files of a kept model, without our own marks and what Python has compiled."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if not path.name.startswith(".") and path.parent.name != "__pycache__"]
 
 
 def _get(server: str, path: str, /, **asked: str) -> dict[str, Any]:
