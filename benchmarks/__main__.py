@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import commands, report, scaling
 from benchmarks.bench import Bench
-from benchmarks.beside import peers, versions
+from benchmarks.beside import ceiling, peers, versions
 from benchmarks.boosters import xgboost
 from benchmarks.forests import forests
 from benchmarks.long_lived import long_lived
@@ -71,15 +71,23 @@ def options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where made-up months are kept")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
+    parser.add_argument("--keep", type=Path, help="measurements of an earlier --json, for cases not measured now")
     parser.add_argument(
         "--write",
         action="store_true",
         help="write the page if all went well: of the core, or with --targets that of the peers",
     )
     asked = parser.parse_args()
-    if asked.write and not asked.targets and any(getattr(asked, name) for name in ALONE):
-        parser.error("--write makes whole pages: with --targets, or with no case named")
+    if asked.write and not (asked.targets or asked.keep) and any(getattr(asked, name) for name in ALONE):
+        parser.error("--write makes whole pages: with --targets or --keep, or with no case named")
     return asked
+
+
+def merged(earlier: list[Result], now: list[Result]) -> list[Result]:
+    """Results of both in the order of the earlier ones; a case that was measured again is as it was measured now."""
+    again = {result.case for result in now}
+    cases = dict.fromkeys(result.case for result in (*earlier, *now))
+    return [one for case in cases for one in (now if case in again else earlier) if one.case == case]
 
 
 def main() -> int:
@@ -88,12 +96,14 @@ def main() -> int:
     if not commands.SCRIPT.exists():
         print("Scoreline is not installed beside this Python: make setup", file=sys.stderr)
         return 2
-    machine = report.machine() | (versions() if asked.peers or asked.targets else {})
+    machine = report.machine() | (versions() if asked.peers or asked.targets or asked.keep else {})
     print("\n".join(f"{name}: {value}" for name, value in machine.items()), end="\n\n")
     results: list[Result] = []
     for case in cases(asked):
         print(report.tables(case), flush=True)
         results += case
+    if asked.keep:
+        results = merged([Result(**form) for form in json.loads(asked.keep.read_bytes())["results"]], results)
     if asked.json:
         facts = {"machine": machine, "results": [asdict(result) for result in results]}
         asked.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -108,11 +118,11 @@ def main() -> int:
 
 def _write(asked: argparse.Namespace, machine: dict[str, str], results: list[Result], scaled: list[Result]) -> None:
     PAGES.mkdir(parents=True, exist_ok=True)
-    if not asked.targets:
+    if not (asked.targets or asked.keep):
         CORE.write_text(report.core_page(machine, results, asked.repeats), encoding="utf-8")
         return
     scaling.plot(scaled, PLOT)
-    last = f"{scaling.told_in_words(scaled)}\n\n![Time and memory against rows]({PLOT.name})\n"
+    last = f"{scaling.told_in_words(scaled)}\n\n{ceiling(results)}\n\n![Time and memory against rows]({PLOT.name})\n"
     PEERS.write_text(report.peers_page(machine, results, asked.repeats) + "\n" + last, encoding="utf-8")
 
 

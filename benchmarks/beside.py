@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
+from statistics import median
 
 from benchmarks import answers, commands, data
 from benchmarks.bench import Bench, Other, polars_copy
@@ -19,6 +20,7 @@ from benchmarks.race import Contender, Result, told
 PYTHON = commands.ROOT / ".venv-peers" / "bin" / "python"
 ROWS, PEER_ROWS, PEER_FILES = 10_000_000, 1_000_000, 8
 JAVA = 17
+CASE = "green trips, the main job"
 PACKAGES = ("pyspark", "ray", "mlflow", "pandas", "scikit-learn")
 ONLY_LOOPBACK = ("unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 """A command in a network namespace of its own, which has nothing but lo."""
@@ -40,8 +42,21 @@ def peers(bench: Bench, rows: int = ROWS) -> Iterator[list[Result]]:
         warm("MLflow spark_udf, warm", "peers.mlflow_spark_udf", needs_java=True),
         warm("Ray Data, actors, warm", "peers.ray_data", *ONLY_LOOPBACK),
     ]
-    yield bench.compare(f"{rows:,} green trips, the main job", data.large_month(bench.cache, rows), rows, others)
+    yield bench.compare(f"{rows:,} {CASE}", data.large_month(bench.cache, rows), rows, others)
     shutil.rmtree(bench.cache / "reference")
+
+
+def ceiling(results: Sequence[Result]) -> str:
+    """How many times the rows/s of each program whoever took no longer than the copy would have."""
+    ours, copy, *others = [result for result in results if result.case.endswith(CASE)]
+
+    def times(row: Result) -> float:
+        return median(
+            ours.rows / mine / (row.rows / theirs) for mine, theirs in zip(copy.seconds, row.seconds, strict=True)
+        )
+
+    told = ", ".join(f"{times(row):.1f} times those of {row.name}" for row in others)
+    return f"Of the main job: whoever took no longer than the copy would have, in rows/s, {told}."
 
 
 def versions() -> dict[str, str]:

@@ -43,7 +43,8 @@ Scoreline and all others the whole command is. They read the million rows from e
 all their predictions were compared with Scoreline's. Ray Data runs in a network namespace that has only
 loopback. All that predict have the same pickled model and write the same columns to Parquet; "no ids" leaves out
 `ride_id`. Of `inplace_predict alone` only the call is counted, on a float32 matrix in memory; forests are measured in
-one process, in turn, on rows in memory.
+one process, in turn, on rows in memory. Cases may have been measured one after the other (`--keep`); what stands in one
+table was measured together.
 
     scoreline {RUN}
 """

@@ -43,6 +43,7 @@ def told_in_words(results: Sequence[Result]) -> str:
     start, a_row = line(results)
     off = ", ".join(f"{r.typical / (start + a_row * r.rows) - 1:+.0%} at {r.rows:,}" for r in results)
     said = f"Straight line: {start:.2f} s and {1e6 * a_row:.3f} s for each million rows. Measured beside it: {off}."
+    said += f" To start takes as long as to score {1e6 * round(start / a_row / 1e6, 1):,.0f} rows: there it bends."
     peaks = [result.peak_pss_mb or 0.0 for result in results if result.rows >= LARGE]
     if len(peaks) > 1:
         change = max(abs(peak / peaks[0] - 1) for peak in peaks)

@@ -5,6 +5,7 @@ import sys
 import polars as pl
 import pytest
 from benchmarks import answers, boosters, commands, data, pyfuncs, report, scaling
+from benchmarks.__main__ import merged
 from benchmarks.bench import Bench, polars_copy
 from benchmarks.measure import measure
 from benchmarks.race import Contender, Result, race, told
@@ -87,6 +88,12 @@ def test_tables_say_whether_targets_are_reached():
         ["1.25 times its seconds", "at most 1.2: missed"],
         ["+750 ms", "at most 500: missed"],
     ]
+
+
+def test_a_case_that_is_measured_again_takes_its_own_place():
+    earlier = [Result("a", "x", 1), Result("a", "y", 1), Result("b", "x", 1)]
+    now = [Result("a", "z", 2), Result("c", "x", 2)]
+    assert [(one.case, one.name) for one in merged(earlier, now)] == [("a", "z"), ("b", "x"), ("c", "x")]
 
 
 def test_the_line_is_told_and_drawn_alike_each_time(tmp_path):
