@@ -6,7 +6,6 @@ start time belong to it. Where these cannot be compared, the owner counts as ali
 
 from __future__ import annotations
 
-import functools
 import getpass
 import os
 import socket
@@ -64,7 +63,6 @@ def user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-@functools.cache
 def boot_id() -> str:
     """The kernel's id of this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

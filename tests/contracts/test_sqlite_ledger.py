@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 
@@ -255,18 +253,8 @@ def test_a_fork_has_a_connection_of_its_own(path):
     assert len(ledger.runs()) == 1
 
 
-def test_the_file_stands_alone_once_the_processes_that_used_it_have_ended(path):
-    code = f"from scoreline.ledgers.sqlite import Path, SqliteLedger; SqliteLedger(Path({str(path)!r}))"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_the_file_stands_alone_once_nobody_uses_the_ledger(path):
+    ledger = SqliteLedger(path)
+    ledger.claim(new_run("run-1"), tiny_lease())
+    del ledger
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert SqliteLedger(path).runs() == []
-
-
-def test_another_ledger_of_the_same_file_goes_on_with_the_connection_and_a_few_stay_open(path):
-    first = SqliteLedger(path)
-    first.claim(new_run("run-1"), tiny_lease())
-    assert SqliteLedger(path)._own() is first._own()
-    for number in range(9):
-        SqliteLedger(path.with_name(f"other-{number}.sqlite"))
-    assert len(sqlite._kept()) <= 4
-    assert [run.run_id for run in first.runs()] == ["run-1"]

@@ -7,7 +7,6 @@ update. Network file systems are refused: SQLite's locks do not hold there.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import sqlite3
@@ -80,6 +79,7 @@ class SqliteLedger:
         self.path = path
         self._clock = clock
         self._boot = boot_id()
+        self._local = threading.local()
         self._read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whoever can write here can trust pickles
         _refuse_network(path.parent)
@@ -145,8 +145,7 @@ class SqliteLedger:
         prepared: Sequence[Prepared] = (),
     ) -> None:
         """See `scoreline.abc.Ledger.record`."""
-        # What a run says on its way need not outlive a power failure, because no run does.
-        with self._transaction(durable=state != RUNNING) as db:
+        with self._transaction() as db:
             self._require_held(db, handle)
             run = _select(db, "run_id = ?", (handle.run_id,), 1)[0]
             if state not in NEXT_STATES.get(run.state, ()):
@@ -234,7 +233,7 @@ class SqliteLedger:
             else:
                 yield self._own()
         except sqlite3.Error as error:
-            _kept().pop(self.path, None)  # the next call begins with a new one
+            self._local.open = None  # the next call begins with a new one
             raise LedgerFailed(
                 f"the ledger {self.path} cannot be used: {error}",
                 hint="another process holds it, perhaps a stopped one: find it by ps -e -o pid,stat,args, and end it"
@@ -243,19 +242,15 @@ class SqliteLedger:
             ) from error
 
     def _own(self) -> sqlite3.Connection:
-        """This thread's connection to the file, whichever ledger has opened it.
-
-        Whoever closes the last one of a file waits for the disk, so it is kept, for the next run of the process too.
-        """
-        kept = _kept().pop(self.path, None)
+        """This thread's connection. Whoever closes the last one of a file waits for the disk, so it is kept."""
+        kept: _Open | None = getattr(self._local, "open", None)
         if kept is None or kept.db.in_transaction or not kept.is_of(self.path):
-            kept = None  # closed before the new one opens
-            kept = _Open(self._connect())
-            _write_ahead(kept.db)
+            self._local.open = None  # closed before the new one opens
+            db = self._connect()
+            kept = _Open(db)
+            _write_ahead(db)
             kept.file = _file(self.path)
-        _kept()[self.path] = kept
-        while len(_kept()) > _MOST_OPEN:
-            del _kept()[next(iter(_kept()))]
+            self._local.open = kept
         return kept.db
 
     def _connect(self) -> sqlite3.Connection:
@@ -301,7 +296,7 @@ class SqliteLedger:
 
 
 class _Open:
-    """One thread's open connection, closed when the thread ends, or has used a few others since."""
+    """One thread's open connection, closed when the thread or the ledger object goes."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db, self.process, self.file = db, os.getpid(), (0, 0)
@@ -318,18 +313,6 @@ class _Open:
 
 
 _INHERITED: list[sqlite3.Connection] = []
-_MOST_OPEN = 4
-_OWN = threading.local()
-
-
-def _kept() -> dict[Path, _Open]:
-    """This thread's open connections by path, the last used one last."""
-    found: dict[Path, _Open] = _OWN.__dict__.setdefault("kept", {})
-    return found
-
-
-# While Python ends it is too late to close anything in good order.
-atexit.register(lambda: _kept().clear())
 
 
 def _file(path: Path) -> tuple[int, int]:

@@ -159,7 +159,7 @@ class Link:
     def _numbers(self, scores: np.ndarray) -> pl.Series:
         values = np.exp(scores) if self.kind == "log" else scores
         if values.shape[1] == 1:
-            return _shared(np.ascontiguousarray(values[:, 0]))
+            return pl.Series(_NAME, np.ascontiguousarray(values[:, 0]))
         return _struct({str(at): values[:, at] for at in range(values.shape[1])})
 
     def _labels(self, scores: np.ndarray) -> pl.Series:
@@ -182,13 +182,6 @@ def _python(dtype: str) -> type:
 def _logistic(scores: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # of very negative scores: the exponential is infinite, its inverse zero
         return np.asarray(1 / (1 + np.exp(-scores)))
-
-
-def _shared(values: np.ndarray) -> pl.Series:
-    """The same memory as a series. By way of Arrow: for NumPy's arrays Polars imports all of numpy.ma first."""
-    import pyarrow as pa
-
-    return pl.Series(_NAME, pa.array(values, from_pandas=False))
 
 
 def _struct(fields: dict[str, np.ndarray]) -> pl.Series:
