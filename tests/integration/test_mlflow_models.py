@@ -332,6 +332,23 @@ def test_a_model_that_was_changed_on_the_server_is_downloaded_again(served, remo
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+def test_a_kept_download_that_was_changed_is_downloaded_again(served, remote, tmp_path):
+    first = served.resolve(f"models:/{NAME}/1")
+    with next(first.path.rglob("*.skops")).open("r+b") as file:
+        file.seek(100)
+        file.write(b"flipped")
+    for store in (served, store_in(tmp_path / "home")):
+        assert store.resolve(f"models:/{NAME}/1").digest == first.digest
+
+
+def test_no_password_of_a_server_is_written_down(tmp_path):
+    uri = "http://somebody:secret@127.0.0.1:9"
+    Located(tmp_path, uri, uri).keep(f"mlflow-artifacts:/1/models/m-{'0' * 32}/artifacts", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_who_has_to_say_who_he_is_asks_by_mlflow(served, remote, tmp_path, monkeypatch):
     located = Located(tmp_path / "home", remote.uri, remote.uri)
     assert located.location(f"models:/{NAME}@champion").endswith(f"{remote.first.model_id}/artifacts")

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from scoreline import durable
+from scoreline.models.folder import MLMODEL, read_folder
 
 NOTES = "located"
 """Folder in a home."""
@@ -90,8 +91,8 @@ class Located:
         return None
 
     def keep(self, location: str, folder: Path) -> None:
-        """Remembers where a download is kept."""
-        if _OF_LOGGED.fullmatch(location):
+        """Remembers where a download is kept; what would name a password is not written down."""
+        if self._asks_servers and _OF_LOGGED.fullmatch(location):
             self._write({"folder": str(folder)}, "kept", location, self.tracking)
 
     @property
@@ -126,11 +127,10 @@ class Located:
         if found is None:
             return False
         there = dict(self._files(found[1]))
-        here = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _all_files(folder)}
-        if "MLmodel" not in here or any(there.get(name) != size for name, size in here.items()):
+        if any(there.get(name) != (folder / name).stat().st_size for name in read_folder(folder).files):
             return False
-        told = _open(f"{self.tracking.rstrip('/')}/{_API}/mlflow-artifacts/artifacts/{quote(found[1])}/MLmodel")
-        return told == (folder / "MLmodel").read_bytes()
+        told = _open(f"{self.tracking.rstrip('/')}/{_API}/mlflow-artifacts/artifacts/{quote(found[1])}/{MLMODEL}")
+        return told == (folder / MLMODEL).read_bytes()
 
     def _files(self, path: str, below: str = "") -> Iterator[tuple[str, int]]:
         """Relative path and size of all files of a logged model."""
@@ -158,12 +158,6 @@ class Located:
 def _lasting(location: str) -> str | None:
     """A location that needs no further question."""
     return None if location.startswith(("runs:", "models:")) else location
-
-
-def _all_files(folder: Path) -> list[Path]:
-    """Files of a kept model, without our own marks and what Python has compiled."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in found if not path.name.startswith(".") and path.parent.name != "__pycache__"]
 
 
 def _get(server: str, path: str, /, **asked: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from scoreline.abc import ModelFile, ModelVersion
 from scoreline.errors import MissingExtra, ModelInvalid, ModelMissing, ModelUnreachable, ScorelineError
 from scoreline.models.folder import local_path
 from scoreline.models.located import Located
-from scoreline.models.path_store import PathStore
+from scoreline.models.path_store import PathStore, is_whole
 from scoreline.stores import mlflow as place
 
 SCHEMES = ("runs", "models")
@@ -76,8 +76,8 @@ class MlflowStore:
         if _is_local(location):
             folder = local_path(location).resolve()
             return folder if folder.is_dir() else None
-        known = self._downloaded.get(location)
-        return known if known is not None and known.is_dir() else located.kept(location)
+        known = self._downloaded.get(location) or located.kept(location)
+        return known if known is not None and is_whole(known, known.name) else None
 
     def _folder(self, location: str, tracking: str) -> Path:
         """The folder of artifacts at a location; a remote one is downloaded once in a process, and kept."""
@@ -91,7 +91,7 @@ class MlflowStore:
                 )
             return folder
         known = self._downloaded.get(location)
-        if known is None or not known.is_dir():
+        if known is None or not is_whole(known, known.name):
             known = self._downloaded[location] = self._download(location, tracking)
         return known
 

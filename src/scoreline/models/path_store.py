@@ -129,7 +129,7 @@ class PathStore:
 
     def _fetch_folder(self, version: ModelVersion) -> ModelFile:
         kept = self._place(version.digest)
-        if not _is_whole(kept, version.digest):
+        if not is_whole(kept, version.digest):
             if not version.path.is_dir():
                 raise ModelMissing(f"the model {version.path} is gone", hint="run the same command again")
             found = read_folder(version.path)
@@ -186,7 +186,7 @@ class PathStore:
     def _keep(self, digest: str, found: ModelFolder, hashes: dict[str, str]) -> Path:
         """A half-made folder never has the kept name: it is made under another one and renamed."""
         kept = self._place(digest)
-        if _is_whole(kept, digest):
+        if is_whole(kept, digest):
             return kept
         self._make_home()
         made = kept.with_name(f".{digest[:12]}.{uuid.uuid4().hex[:12]}")
@@ -198,7 +198,7 @@ class PathStore:
             try:
                 made.rename(kept)
             except OSError:
-                if not _is_whole(kept, digest):  # else another process has made the same one meanwhile
+                if not is_whole(kept, digest):  # else another process has made the same one meanwhile
                     raise
         finally:
             durable.remove_tree(made)
@@ -250,7 +250,8 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else []
 
 
-def _is_whole(kept: Path, digest: str) -> bool:
+def is_whole(kept: Path, digest: str) -> bool:
+    """Whether a kept folder still holds the model of this digest."""
     try:
         return kept.is_dir() and digest_of(read_folder(kept).hashes()) == digest
     except (ModelInvalid, OSError):
