@@ -13,8 +13,9 @@ import os
 import pickle
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -89,11 +90,17 @@ class ProcessEngine:
             initializer=_begin,
             initargs=(self.prepare, pickle.dumps(task), marks, workers * self.room.runs, lifeline),
         )
+        waiting, places = deque(chunks.items()), dict[Future[list[SplitReport]], int]()
+        watch = Watch(marks, splits, self.timeout, waiting.clear, "; its process was ended")
         try:
-            places = {pool.submit(_run, first, chunk): first for first, chunk in chunks.items()}
-            watch = Watch(marks, splits, self.timeout, places, "; its process was ended")
-            for future in completed(places, watch.look):
-                yield places[future], future.result()
+            while waiting or places:
+                # The pool gets no more than can begin: it fails over futures that were cancelled when a process dies.
+                while waiting and len(places) < workers:
+                    first, chunk = waiting.popleft()
+                    places[pool.submit(_run, first, chunk)] = first
+                future = next(completed(places, watch.look))
+                yield places.pop(future), future.result()
+                watch.look()
         except SplitHung:
             for place in marks.under_way():
                 os.kill(marks.workers[place], signal.SIGKILL)  # it may hold the interpreter, and hear nothing else

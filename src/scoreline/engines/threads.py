@@ -50,7 +50,7 @@ class ThreadEngine:
             return
         marks = Marks.of_threads(len(splits))
         crew = _Crew(workers, [functools.partial(marks.done, task, *chunk) for chunk in chunks.items()])
-        watch = Watch(marks, splits, self.timeout, crew.futures, "; the thread that has it cannot be ended")
+        watch = Watch(marks, splits, self.timeout, crew.stop, "; the thread that has it cannot be ended")
         try:
             for future in completed(crew.futures, watch.look):
                 yield from future.result()
@@ -80,10 +80,14 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
-    def end(self, timeout: float | None) -> None:
-        """Begins nothing more, and waits for what is under way, for each thread so many seconds at most."""
+    def stop(self) -> None:
+        """Begins nothing more."""
         for future in self.futures:
             future.cancel()
+
+    def end(self, timeout: float | None) -> None:
+        """Begins nothing more, and waits for what is under way, for each thread so many seconds at most."""
+        self.stop()
         for thread in self._threads:
             thread.join(timeout)
 

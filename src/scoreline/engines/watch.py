@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from scoreline.engines.marks import Marks
 from scoreline.errors import SplitHung
@@ -18,7 +16,7 @@ class Watch:
         marks: what is under way.
         splits: of the plan.
         timeout: seconds that each may take; None for any time.
-        futures: of all that is to be done.
+        stop: lets nothing more begin.
         besides: what else to say of one that hangs.
     """
 
@@ -27,12 +25,12 @@ class Watch:
         marks: Marks,
         splits: Sequence[Split],
         timeout: float | None,
-        futures: Iterable[Future[Any]],
+        stop: Callable[[], None],
         besides: str = "",
     ) -> None:
         self.hung: dict[int, float] = {}
         self._marks, self._splits, self._timeout = marks, splits, timeout
-        self._futures, self._besides = futures, besides
+        self._stop, self._besides = stop, besides
 
     def look(self) -> None:
         """Begins nothing more once a split hangs, and gives the others that are under way the time that they may take.
@@ -47,8 +45,7 @@ class Watch:
         self.hung |= late
         if not self.hung:
             return
-        for future in self._futures:
-            future.cancel()
+        self._stop()
         if len(late) == len(under_way):
             raise self._told()
 
