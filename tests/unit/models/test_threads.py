@@ -71,7 +71,6 @@ def test_a_native_model_predicts_in_the_thread_that_asks(kind, rows):
     assert begun_by(fitted(kind, rows), rows) == 0
 
 
-@pytest.mark.skipif(cores() < 2, reason="one core is never shared")
 def test_a_model_of_scikit_learn_has_the_cores_that_no_other_split_uses(rows):
     model = fitted("boosting", rows)
     assert begun_by(model, rows) == cores() - 1
