@@ -141,10 +141,22 @@ def test_a_ledger_from_before_there_was_quarantine_counts_no_rejected_row(path):
             "VALUES ('j', 'p', 'published', '', 1, '', '', '[]', ?, ?)",
             values,
         )
+        db.execute("DROP INDEX runs_by_state")
         db.execute("PRAGMA user_version = 1")
     failed, old = SqliteLedger(path).runs("j", "p")
     assert Counts(**old.facts["counts"]) == Counts(3, 3, {}, 0, unseen={"PU_DO": 1})
     assert failed.facts == {}
+
+
+def test_who_asks_for_runs_in_one_state_does_not_read_the_whole_history_of_the_partition(path):
+    ledger = SqliteLedger(path)
+    asked = []
+    with ledger._connection() as db:
+        db.set_trace_callback(asked.append)
+        ledger.runs("j", "p", state="published", limit=1)
+        db.set_trace_callback(None)
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert plan == ["SEARCH runs USING INDEX runs_by_state (job=? AND partition=? AND state=?)"]
 
 
 # -- files that are no ledger
