@@ -6,6 +6,7 @@ start time belong to it. Where these cannot be compared, the owner counts as ali
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import socket
@@ -36,8 +37,7 @@ class Owner:
     @classmethod
     def current(cls) -> Owner:
         """This process."""
-        pid = os.getpid()
-        return cls(socket.gethostname(), boot_id(), _namespace(), pid, _started(pid) or 0)
+        return _of_process(os.getpid())
 
     def is_dead(self) -> bool:
         """True only when this owner certainly runs no more."""
@@ -53,6 +53,12 @@ class Owner:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+@functools.lru_cache(maxsize=1)
+def _of_process(pid: int) -> Owner:
+    """Asked at each renewal of a lease, and the same as long as the process lives; a fork has another id."""
+    return Owner(socket.gethostname(), boot_id(), _namespace(), pid, _started(pid) or 0)
 
 
 def user_name() -> str:

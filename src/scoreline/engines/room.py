@@ -98,6 +98,8 @@ class Room:
         Raises:
             MemoryShort: the memory that a run may use is not enough for one.
         """
+        if wanted == 1 and self.memory_gb is None:  # one there always is, however little is left
+            return self._calm(1)
         room = self.affords(task, splits, apart=apart)
         if room < 1 and self.memory_gb is not None:
             needed = (self._held() + self.runs * self._for_one(task, splits, apart=apart)) / _GB
