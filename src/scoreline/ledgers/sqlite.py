@@ -7,6 +7,7 @@ update. Network file systems are refused: SQLite's locks do not hold there.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sqlite3
@@ -274,11 +275,7 @@ class SqliteLedger:
                 raise
 
     def _migrate(self) -> str:
-        scripts = sorted(
-            (entry.name, entry.read_text("utf-8"))
-            for entry in resources.files("scoreline.ledgers").joinpath("migrations").iterdir()
-            if entry.name.endswith(".sql")
-        )
+        scripts = _scripts()
         with self._connection() as db:
             if db.execute("PRAGMA user_version").fetchone()[0] == len(scripts):
                 return str(db.execute("SELECT id FROM ledger").fetchone()[0])
@@ -286,7 +283,7 @@ class SqliteLedger:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(scripts):
                 raise StorageUnfit(f"the ledger {self.path} was written by a newer Scoreline", hint="upgrade Scoreline")
-            for _, script in scripts[version:]:
+            for script in scripts[version:]:
                 for statement in _statements(script):
                     db.execute(statement)
             if version == 0:
@@ -337,6 +334,14 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             return
 
 
+@functools.cache
+def _scripts() -> tuple[str, ...]:
+    """What makes a ledger of each version out of the one before."""
+    folder = resources.files("scoreline.ledgers").joinpath("migrations")
+    entries = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return tuple(entry.read_text("utf-8") for entry in entries)
+
+
 def _statements(script: str) -> Iterator[str]:
     # executescript() would end the open transaction, so statements run one by one.
     statement = ""
@@ -369,12 +374,18 @@ def _lost(handle: RunHandle) -> LeaseLost:
 
 
 def _refuse_network(folder: Path) -> None:
-    kind = _file_system(folder.resolve())
+    kind = _kind_of(folder.resolve(), folder.stat().st_dev)
     if kind in _NETWORK:
         raise StorageUnfit(
             f"{folder} lies on a network file system ({kind}), where SQLite's locks do not hold",
             hint="set SCORELINE_HOME to a folder on a local disk",
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _kind_of(folder: Path, _device: int) -> str:
+    """The same as long as the same device is mounted there."""
+    return _file_system(folder)
 
 
 def _file_system(folder: Path) -> str:

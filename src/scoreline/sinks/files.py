@@ -128,7 +128,8 @@ class FileSink:
             crashpoints.reach("publish.renamed")
             durable.sync_folder(target.parent)
             crashpoints.reach("publish.synced")
-            labels.tidy(target)
+            if labels.beside(staged).exists():  # else the path has got no label more
+                labels.tidy(target)
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:
         """See `scoreline.abc.Sink.abort`."""
