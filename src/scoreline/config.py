@@ -8,6 +8,7 @@ job that comes along has its ``.env`` in its home.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from scoreline.assembly import Limits, command
 from scoreline.catalog import JOBS, job_file
@@ -210,7 +211,7 @@ def import_job_file(file: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         # Not by the loader: its cache of bytecode misses an edit of the same length within a second.
-        code = compile(file.read_bytes(), file, "exec")
+        code = _compiled(file.read_bytes(), file)
         with importable(file.parent), _printing_aside():
             exec(code, vars(module))  # noqa: S102 - whoever runs a job runs its file
     except (Exception, SystemExit) as error:
@@ -219,6 +220,11 @@ def import_job_file(file: Path) -> ModuleType:
             raise
         raise JobError(f"{file} cannot be imported: {_where(error, file)}") from error
     return module
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(source: bytes, file: Path) -> CodeType:
+    return compile(source, file, "exec")
 
 
 def limits(settings: Settings, *, wait: bool = True) -> Limits:
