@@ -99,6 +99,7 @@ class Room:
             MemoryShort: the memory that a run may use is not enough for one.
         """
         if wanted == 1 and self.memory_gb is None:  # one there always is, however little is left
+            self._held()  # later runs count what was held before this one
             return self._calm(1)
         room = self.affords(task, splits, apart=apart)
         if room < 1 and self.memory_gb is not None:
