@@ -6,7 +6,6 @@ The annotation decides how text is read. Parameters marked with `Identity` join 
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -128,7 +127,6 @@ def told_by(
     return settings
 
 
-@functools.lru_cache(maxsize=1)  # asked for twice on the way to a run
 def _signature(function: Callable[..., Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
     """The parameters of a job function, and their annotations."""
     parameters = inspect.signature(function).parameters
