@@ -12,22 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scoreline.abc import (
-    Batch,
-    Engine,
-    Event,
-    Ledger,
-    ModelStore,
-    ModelVersion,
-    ModelWriter,
-    Observer,
-    Registry,
-    Sink,
-    Source,
-)
+from scoreline.abc import Engine, Event, Ledger, ModelStore, ModelVersion, ModelWriter, Observer, Registry, Sink, Source
 from scoreline.job import Job
 from scoreline.record import RunHandle
-from scoreline.splits import Split
 
 Found = TypeVar("Found")
 _WITH_MODEL = {"run", "plan", "backfill", "train", "check", "doctor", "quarantine replay"}
@@ -79,28 +66,6 @@ class Once:
                 self._found[what] = find() if coming is None else coming.result()
             found: Found = self._found[what]
             return found
-
-
-class Ahead:
-    """Rows that were read before their split's turn, to look at them; a small input is decoded once then, not twice.
-
-    Only the last ones are kept, until somebody takes them. Other processes read for themselves.
-    """
-
-    def __init__(self) -> None:
-        self._kept: tuple[Split, Batch] | None = None
-
-    def __reduce__(self) -> tuple[type[Ahead], tuple[()]]:
-        return Ahead, ()
-
-    def put(self, split: Split, batch: Batch) -> None:
-        """Keeps all rows of a split."""
-        self._kept = split, batch
-
-    def take(self, split: Split) -> Batch | None:
-        """All rows of this split of this very file, handed out once; None when they have to be read."""
-        kept, self._kept = self._kept, None
-        return kept[1] if kept is not None and kept[0] == split else None
 
 
 def _settle(future: Future[Any], find: Callable[[], Any]) -> None:
@@ -155,7 +120,6 @@ class Assembly:
         compiles: whether models become compiled forms at all.
         job_file: the job's file, for advice and the ledger; None for a job made in Python.
         once: what the runs of a backfill have in common.
-        ahead: rows that preflight has read.
     """
 
     job: Job
@@ -175,7 +139,6 @@ class Assembly:
     compiles: bool = True
     job_file: Path | None = None
     once: Once = field(default_factory=Once, compare=False, repr=False)
-    ahead: Ahead = field(default_factory=Ahead, compare=False, repr=False)
 
     def command(self, words: str, *rest: object) -> str:
         """What to type next for this job, such as ``scoreline run job.py 2021-02``, with the options it was made by."""

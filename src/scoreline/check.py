@@ -103,19 +103,18 @@ def _input(assembly: Assembly, there: list[Partition]) -> str:
 def _rows(assembly: Assembly, model: Model, partition: Partition) -> str:
     found = survey(assembly, partition)
     splits = assembly.source.splits(found.files, 1)
-    first = first_rows(assembly.source, splits, assembly.job.input_columns)
-    if first is None:
+    sample = first_rows(assembly.source, splits, assembly.job.input_columns)
+    if sample is None:
         return f"{partition} has no rows to try"
-    sample = first.batch.frame
     constants = Constants(partition, "check", found.model.version, assembly.now())
-    evidence = examine(assembly.job, model, sample, first.split, constants, compiles=assembly.compiles)
+    evidence = examine(assembly.job, model, sample, splits[0], constants, compiles=assembly.compiles)
     if evidence.parity is None:
         how = "the model itself predicts" + (f": {evidence.reason}" if evidence.reason else "")
     elif evidence.accelerate:
         how = f"the accelerated form agrees ({evidence.parity.detail}, {evidence.parity.rows:,} rows)"
     else:
         how = f"the accelerated form DISAGREES ({evidence.parity.detail}), so the model itself predicts"
-    counts = score_rows(assembly.job, model, sample.head(SAMPLE_ROWS), constants, first.split, 0).counts
+    counts = score_rows(assembly.job, model, sample.head(SAMPLE_ROWS), constants, splits[0], 0).counts
     if counts.quarantined and not counts.scored:
         see = assembly.command("run", partition, "--limit", 20, "--preview")
         raise InputInvalid(

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Batch, Compiled, Model, ModelFile, ModelVersion, Parity, Source, TellsWhy
+from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Source, TellsWhy
 from scoreline.assembly import Assembly
 from scoreline.contract import Rule
 from scoreline.errors import JobError, ModelFailed, NotRowWise
@@ -176,28 +176,11 @@ def vetted(assembly: Assembly, version: ModelVersion) -> Vetted:
     return Vetted(file, features, about, notes, predict=predict, compiles=assembly.compiles)
 
 
-@dataclass(frozen=True, slots=True)
-class First:
-    """The first unit of a partition.
-
-    Attributes:
-        split: that has it.
-        batch: its rows.
-        whole: whether there is no more in the split.
-    """
-
-    split: Split
-    batch: Batch
-    whole: bool
-
-
-def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> First | None:
-    """Reads the first unit of a partition; None when it has none."""
+def first_rows(source: Source, splits: Sequence[Split], columns: Sequence[str]) -> pl.DataFrame | None:
+    """The first unit of a partition, None when it has none."""
     for split in splits:
-        batches = iter(source.read(split, columns))
-        batch = next(batches, None)
-        if batch is not None:
-            return First(split, batch, len(split.units) == 1 and next(batches, None) is None)
+        for batch in source.read(split, columns):
+            return batch.frame
     return None
 
 

@@ -146,7 +146,6 @@ def split_task(assembly: Assembly, handle: RunHandle) -> ScoreSplit:
         bool(plan["accelerate"]),
         work.constants,
         work.receipts,
-        assembly.ahead,
     )
 
 
@@ -304,14 +303,11 @@ def _require_columns(assembly: Assembly, work: Work) -> None:
 
 
 def _preflight(assembly: Assembly, work: Work, model: Vetted, splits: Sequence[Split]) -> Evidence:
-    first = first_rows(assembly.source, splits, assembly.job.input_columns)
-    if first is None:
+    sample = first_rows(assembly.source, splits, assembly.job.input_columns)
+    if sample is None:
         return Evidence(0, None)
-    if first.whole:
-        assembly.ahead.put(first.split, first.batch)
-    rows = first.batch.frame
-    tried = assembly.once.get(("tried", work.model.digest, tuple(rows.schema.items())), Tried)
-    return tried.evidence(lambda: evidence_for(assembly.job, model, rows, first.split, work.constants))
+    tried = assembly.once.get(("tried", work.model.digest, tuple(sample.schema.items())), Tried)
+    return tried.evidence(lambda: evidence_for(assembly.job, model, sample, splits[0], work.constants))
 
 
 def _notes(about: dict[str, Any], evidence: Evidence, rows: Path | None) -> list[str]:

@@ -10,15 +10,13 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from scoreline import crashpoints, durable
-from scoreline.abc import Batch, Model, ModelFile, Sink, Source, Staging
-from scoreline.assembly import Ahead
+from scoreline.abc import Model, ModelFile, Sink, Source, Staging
 from scoreline.errors import MemoryShort, ModelInvalid
 from scoreline.job import Job
 from scoreline.portions import Portioned
@@ -49,7 +47,6 @@ class ScoreSplit:
         accelerate: whether parity was shown for the accelerated form.
         constants: of the run.
         receipts: folder where the split's report is kept, for a later attempt at the same work.
-        ahead: rows that preflight has read.
     """
 
     job: Job
@@ -60,7 +57,6 @@ class ScoreSplit:
     accelerate: bool
     constants: Constants
     receipts: Path
-    ahead: Ahead = field(default_factory=Ahead, compare=False, repr=False)
 
     @property
     def releases_interpreter(self) -> bool:
@@ -111,7 +107,7 @@ class ScoreSplit:
         model = self._load() if cut is None else Portioned(self._load(), cut)
         counts, receipts, rejected, spent = Counts(), [], [], Counter[str]()
         started = time.perf_counter()
-        for number, batch in enumerate(self._batches(split)):
+        for number, batch in enumerate(self.source.read(split, self.job.input_columns)):
             spent["read"] += time.perf_counter() - started  # type: ignore[assignment]
             scored = score_rows(self.job, model, batch.frame, self.constants, split, batch.first_row, spent)
             counts += scored.counts
@@ -130,10 +126,6 @@ class ScoreSplit:
         durable.write_json(self._receipt_path(split), form, parents=False)
         crashpoints.reach("split.receipt_written")
         return report
-
-    def _batches(self, split: Split) -> Iterable[Batch]:
-        ahead = self.ahead.take(split)
-        return self.source.read(split, self.job.input_columns) if ahead is None else [ahead]
 
     def _write(self, key: str, frame: pl.DataFrame) -> list[Receipt]:
         written = [sink.write(staging, key, frame) for sink, staging in zip(self.sinks, self.stagings, strict=True)]

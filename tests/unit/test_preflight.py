@@ -262,16 +262,8 @@ class Few:
 
 def test_the_first_unit_that_there_is_is_the_sample():
     source = Few(((), (ROWS[:2], ROWS[2:])))
-    first = first_rows(source, [split(index=0), split(index=1)], ["x"])
-    assert first.batch.frame.equals(ROWS[:2].select("x"))
-    assert first.split.index == 1
-
-
-def test_a_split_is_whole_once_its_only_unit_was_read_to_the_end():
-    (unit,) = split().units
-    assert first_rows(Few(((ROWS,),)), [split()], ["x"]).whole
-    assert not first_rows(Few(((ROWS, ROWS),)), [split()], ["x"]).whole
-    assert not first_rows(Few(((ROWS,),)), [replace(split(), units=(unit, unit))], ["x"]).whole
+    sample = first_rows(source, [split(index=0), split(index=1)], ["x"])
+    assert sample.equals(ROWS[:2].select("x"))
 
 
 def test_a_partition_without_rows_has_no_sample():

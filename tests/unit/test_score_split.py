@@ -13,7 +13,6 @@ from tests.unit.samples import Doubling, constants, job
 
 from scoreline import Field, between, computed, passthrough, prediction, row_id
 from scoreline.abc import Batch, Predictions
-from scoreline.assembly import Ahead
 from scoreline.errors import ConservationBroken, MemoryShort, ModelInvalid
 from scoreline.models.function import FunctionFile
 from scoreline.partition import Grid
@@ -54,24 +53,6 @@ def place(tmp_path):
         receipts=tmp_path / "receipts",
     )
     return task, only
-
-
-def test_rows_that_were_read_before_are_scored_without_another_look_at_the_file(place):
-    task, split = place
-    ahead = Ahead()
-    ahead.put(split, Batch(pl.DataFrame({"x": [5] * 10}), 0))  # not what the file holds, to tell them apart
-    assert parts(replace(task, ahead=ahead)(split))["x"].to_list() == [5] * 10
-    next(task.receipts.glob("split-*.json")).unlink()
-    assert sorted(parts(replace(task, ahead=ahead)(split))["x"]) == list(range(2, 9))
-
-
-def test_rows_of_another_file_or_for_another_process_are_read_anew(place):
-    task, split = place
-    ahead = Ahead()
-    ahead.put(replace(split, file=replace(split.file, footer="another")), Batch(pl.DataFrame({"x": [5] * 10}), 0))
-    assert sorted(parts(replace(task, ahead=ahead)(split))["x"]) == list(range(2, 9))
-    ahead.put(split, Batch(pl.DataFrame({"x": [5] * 10}), 0))
-    assert pickle.loads(pickle.dumps(replace(task, ahead=ahead))).ahead.take(split) is None
 
 
 def parts(report):
