@@ -6,12 +6,13 @@ import shutil
 import sqlite3
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.contracts import ledger_processes
 
 from scoreline.errors import LedgerFailed, StorageUnfit
-from scoreline.ledgers import memory, sqlite
+from scoreline.ledgers import local_disk, memory, sqlite
 from scoreline.ledgers.sqlite import SqliteLedger
 from scoreline.record import ABANDONED, FAILED, RUNNING
 from scoreline.report import Counts
@@ -107,7 +108,7 @@ def test_a_wall_clock_that_is_set_changes_no_lease_and_no_order(path, monkeypatc
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(path, monkeypatch, kind):
-    monkeypatch.setattr(sqlite, "_file_system", lambda _folder: kind)
+    monkeypatch.setattr(local_disk, "file_system", lambda _folder: kind)
     with pytest.raises(StorageUnfit, match=kind) as caught:
         SqliteLedger(path)
     assert "SCORELINE_HOME" in caught.value.hint
@@ -115,9 +116,9 @@ def test_a_network_file_system_is_refused(path, monkeypatch, kind):
 
 
 def test_the_file_system_is_that_of_the_nearest_mount(tmp_path):
-    assert sqlite._file_system(sqlite.Path("/proc/self")) == "proc"
-    assert sqlite._file_system(sqlite.Path("/")) == sqlite._file_system(sqlite.Path("/no/such/folder"))
-    assert sqlite._file_system(tmp_path) not in {"", "proc"}
+    assert local_disk.file_system(Path("/proc/self")) == "proc"
+    assert local_disk.file_system(Path("/")) == local_disk.file_system(Path("/no/such/folder"))
+    assert local_disk.file_system(tmp_path) not in {"", "proc"}
 
 
 def test_a_ledger_of_a_newer_scoreline_is_refused_and_left_as_it_is(path):
@@ -146,6 +147,18 @@ def test_a_ledger_from_before_there_was_quarantine_counts_no_rejected_row(path):
     failed, old = SqliteLedger(path).runs("j", "p")
     assert Counts(**old.facts["counts"]) == Counts(3, 3, {}, 0, unseen={"PU_DO": 1})
     assert failed.facts == {}
+
+
+def test_who_may_only_read_an_older_ledger_is_told_who_can_renew_it(path, monkeypatch):
+    SqliteLedger(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 2")
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StorageUnfit, match="older Scoreline, and may only be read") as caught:
+        SqliteLedger(path)
+    assert "scoreline status" in caught.value.hint
+    assert path.read_bytes() == before
 
 
 def test_who_asks_for_runs_in_one_state_does_not_read_the_whole_history_of_the_partition(path):
@@ -238,7 +251,7 @@ def test_a_file_damaged_in_use_is_an_error_with_a_hint(path, used, damage, kind,
 def test_a_folder_that_nobody_may_write_to_is_an_error_with_a_hint():
     # Not even root may create a file here.
     with pytest.raises(LedgerFailed, match="cannot be used"):
-        SqliteLedger(sqlite.Path("/proc/self/ledger.sqlite"))
+        SqliteLedger(Path("/proc/self/ledger.sqlite"))
 
 
 # -- connections

@@ -35,6 +35,20 @@ def test_this_process_is_told_by_its_id_and_start():
     assert owner.host in str(owner)
 
 
+def test_a_fork_is_an_owner_of_its_own():
+    mine = Owner.current()
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        try:
+            os.write(writing, f"{Owner.current().pid} {Owner.current() != mine}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() == f"{child} True"
+    os.close(reading)
+    os.close(writing)
+
+
 def test_another_process_is_alive_until_it_ends(other):
     process, owner = other
     assert owner.pid == process.pid

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreline.errors import Busy, LeaseLost, LedgerFailed, StorageUnfit
+from scoreline.ledgers.local_disk import require_local
 from scoreline.owner import Owner, boot_clock, boot_id
 from scoreline.record import (
     ABANDONED,
@@ -43,7 +44,6 @@ from scoreline.record import (
     revisitable,
 )
 
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 _TIMEOUT_SECONDS = 30.0
 _HISTORY = 1_000
 _NAMES = tuple(field.name for field in fields(RunRecord))
@@ -83,7 +83,7 @@ class SqliteLedger:
         self._local = threading.local()
         self._read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whoever can write here can trust pickles
-        _refuse_network(path.parent)
+        require_local(path.parent)
         self.id = self._migrate()
 
     def claim(self, new: NewRun, lease: Lease, takeover: int | None = None) -> Claim:
@@ -277,8 +277,14 @@ class SqliteLedger:
     def _migrate(self) -> str:
         scripts = _scripts()
         with self._connection() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == len(scripts):
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == len(scripts):
                 return str(db.execute("SELECT id FROM ledger").fetchone()[0])
+        if self._read_only and version < len(scripts):
+            raise StorageUnfit(
+                f"the ledger {self.path} was written by an older Scoreline, and may only be read by you",
+                hint="let somebody who may write there run scoreline status with this version, once",
+            )
         with self._transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(scripts):
@@ -371,32 +377,6 @@ def _lost(handle: RunHandle) -> LeaseLost:
         f"run {handle.run_id} does not hold {handle.job} {handle.partition} any more",
         hint="another run has taken over; scoreline status JOB shows it",
     )
-
-
-def _refuse_network(folder: Path) -> None:
-    kind = _kind_of(folder.resolve(), folder.stat().st_dev)
-    if kind in _NETWORK:
-        raise StorageUnfit(
-            f"{folder} lies on a network file system ({kind}), where SQLite's locks do not hold",
-            hint="set SCORELINE_HOME to a folder on a local disk",
-        )
-
-
-@functools.lru_cache(maxsize=8)
-def _kind_of(folder: Path, _device: int) -> str:
-    """The same as long as the same device is mounted there."""
-    return _file_system(folder)
-
-
-def _file_system(folder: Path) -> str:
-    """Type of the file system that holds ``folder``, by the longest mount point above it."""
-    best, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", errors="replace").splitlines():
-        left, _, right = line.partition(" - ")
-        point = left.split()[4].replace("\\040", " ")
-        if folder.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, right.split()[0]
-    return kind
 
 
 def _now() -> str:

@@ -128,7 +128,7 @@ class FileSink:
             crashpoints.reach("publish.renamed")
             durable.sync_folder(target.parent)
             crashpoints.reach("publish.synced")
-            if labels.beside(staged).exists():  # else the path has got no label more
+            if labels.beside(staged).exists():  # else the path has as many as before
                 labels.tidy(target)
 
     def abort(self, slot: Slot, keep: Sequence[str] = ()) -> None:

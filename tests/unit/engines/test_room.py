@@ -56,6 +56,14 @@ def test_as_many_workers_as_the_memory_is_enough_for(gb, workers):
     assert Room(gb, **QUIET).workers(8, Task(), SPLITS) == workers
 
 
+def test_what_a_run_of_one_split_has_taken_is_not_counted_against_the_next_run():
+    used = [GB // 10]
+    room = Room(used=lambda: used[0], limit=lambda: GB)
+    assert room.workers(1, Task(), SPLITS[:1]) == 1
+    used[0] = 9 * GB
+    assert room.workers(8, Task(), SPLITS) == 8
+
+
 def test_not_even_one_worker_is_refused_with_the_memory_that_it_needs():
     with pytest.raises(MemoryShort, match=r"MEMORY_LIMIT_GB is 0.15, and one worker needs 0.20 GB") as caught:
         Room(0.15, **QUIET).workers(8, Task(), SPLITS)
