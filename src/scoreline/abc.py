@@ -6,7 +6,7 @@ The core knows adapters by these protocols alone. Every implementation runs the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -198,8 +198,14 @@ class Sink(Protocol):
         """Writes one part, whole or not at all. The same key always stands for the same rows."""
         ...
 
-    def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
+    def prepare(self, staging: Staging, receipts: Iterable[Receipt], provenance: Callable[[], Provenance]) -> Prepared:
         """Joins the parts in the order of the receipts into the content to publish, on stable storage.
+
+        Args:
+            staging: where the parts lie.
+            receipts: they may come one by one, while other parts are still being written. An error that comes instead
+                of the next one is passed on, and nothing joined is left.
+            provenance: what the content will tell of itself; known from when the last receipt was taken.
 
         Raises:
             StagingLost: a part is gone or not as its receipt says.
@@ -262,8 +268,13 @@ class OutputFormat(Protocol):
         """
         ...
 
-    def join(self, parts: Sequence[Path], target: BinaryIO, provenance: Provenance) -> Any:
+    def join(self, parts: Iterable[Path], target: BinaryIO, provenance: Callable[[], Provenance]) -> Any:
         """Writes the parts as one file, with what the file can say of itself; memory does not grow with them.
+
+        Args:
+            parts: in their order; the next one may not be written yet.
+            target: where to.
+            provenance: known from when the last part was taken.
 
         Returns:
             ``rows`` as they are counted in what was written, ``bytes``, ``sha256``, and ``form``: None when the

@@ -1,11 +1,13 @@
 """Preparing: what stands between the scored splits and their publication.
 
-No row may be lost, rejected rows become visible, each sink's parts are joined, and the gates are asked.
+No row may be lost, rejected rows become visible, each sink's parts are joined (`scoreline.joining`, which has begun
+while splits were scored), and the gates are asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -13,6 +15,7 @@ from scoreline import crashpoints, quarantine
 from scoreline.abc import Staging
 from scoreline.assembly import Assembly
 from scoreline.errors import ConservationBroken, Refused
+from scoreline.joining import Joining
 from scoreline.owner import Owner
 from scoreline.record import PREPARED, REFUSED, Lease, Prepared, RunHandle
 from scoreline.report import Counts, SplitReport, total
@@ -20,8 +23,13 @@ from scoreline.score import empty_output
 from scoreline.work import Work, clean, provenance_of, reports_of, require_same_job, stagings, work_of
 
 
-def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
+def prepare(assembly: Assembly, handle: RunHandle, joining: Joining | None = None) -> Counts:
     """Checks that no row was lost, shows the rejected rows, joins the parts, and asks the gates.
+
+    Args:
+        assembly: of the job.
+        handle: the run.
+        joining: what has taken the parts as they came, where one process has done it all.
 
     Raises:
         ConservationBroken: rows in are not rows scored, filtered or quarantined.
@@ -31,11 +39,11 @@ def prepare(assembly: Assembly, handle: RunHandle) -> Counts:
     """
     work = work_of(assembly, handle)
     require_same_job(assembly, work)
-    reports, staged = reports_of(work), stagings(assembly, work)
+    reports = reports_of(work)
     counts = total(reports)
     counts.require_conserved(work.rows, f"{handle.job} {handle.partition}")
     facts = {"counts": asdict(counts), "quarantine": _quarantined(assembly, handle, reports, counts)}
-    prepared = _joined(assembly, work, staged, reports, counts)
+    prepared = _joined(assembly, work, reports, counts, joining)
     refusals = assembly.job.gates.refusals(counts)
     if refusals:
         _refuse(assembly, work, prepared, facts | {"refusals": refusals})
@@ -80,21 +88,25 @@ def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dic
     )
 
 
+def joining_of(assembly: Assembly, staged: Sequence[Staging]) -> Joining:
+    """What joins the parts of a run that come one by one."""
+    return Joining(assembly.sinks, staged, empty_output(assembly.job))
+
+
 def _joined(
-    assembly: Assembly, work: Work, staged: Sequence[Staging], reports: Sequence[SplitReport], counts: Counts
+    assembly: Assembly, work: Work, reports: Sequence[SplitReport], counts: Counts, joining: Joining | None
 ) -> list[Prepared]:
     """Each sink's content, staged as a whole."""
-    provenance = provenance_of(assembly, work, counts)
-    prepared = []
-    for position, (sink, staging) in enumerate(zip(assembly.sinks, staged, strict=True)):
-        receipts = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
-        written = sum(receipt.rows for receipt in receipts)
-        if not receipts:
-            receipts = [sink.write(staging, "none", empty_output(assembly.job))]
-        made = sink.prepare(staging, receipts, provenance)
+    with ExitStack() as stack:
+        if joining is None:
+            joining = stack.enter_context(joining_of(assembly, stagings(assembly, work)))
+            for report in reports:
+                joining.add(report)
+        prepared = joining.finish(reports, provenance_of(assembly, work, counts))
+    for position, made in enumerate(prepared):
+        written = sum(receipt.rows for report in reports for receipt in report.receipts if receipt.sink == position)
         if not counts.scored == written == made.rows:
             raise ConservationBroken(
                 f"{counts.scored} rows were scored, {written} written, and {made.rows} are staged for {made.target}"
             )
-        prepared.append(made)
     return prepared

@@ -38,7 +38,7 @@ from scoreline.opening import Opened, error_facts, open_run
 from scoreline.owner import Owner
 from scoreline.partition import Partition
 from scoreline.preflight import Evidence, Tried, Vetted, evidence_for, first_rows, vetted
-from scoreline.preparing import prepare
+from scoreline.preparing import joining_of, prepare
 from scoreline.record import (
     CANCELLED,
     EXPIRED,
@@ -252,12 +252,15 @@ def _until_prepared(assembly: Assembly, handle: RunHandle, clock: Clock) -> None
         with holding(assembly, handle, park=False) as heartbeat:
             splits = plan_splits(assembly, handle)
             clock.lap("plan")
-            for report in assembly.engine.map(split_task(assembly, handle), splits):
-                heartbeat.require()
-                assembly.notify("split", handle, report=report)
-            clock.lap("score")
-            prepare(assembly, handle)
-            clock.lap("prepare")
+            task = split_task(assembly, handle)
+            with joining_of(assembly, task.stagings) as joining:
+                for report in assembly.engine.map(task, splits):
+                    heartbeat.require()
+                    joining.add(report)
+                    assembly.notify("split", handle, report=report)
+                clock.lap("score")
+                prepare(assembly, handle, joining)
+                clock.lap("prepare")
     except BaseException as error:
         if isinstance(error, StagingLost | OSError):
             # Perhaps whoever took over has cleaned up: then the lost lease is what to tell.

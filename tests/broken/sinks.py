@@ -3,8 +3,9 @@
 import os
 import pickle
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from scoreline import durable
 from scoreline.errors import StagingLost
 from scoreline.report import Receipt
 from scoreline.sinks.files import FileSink
+from scoreline.testing.dying import Died
 from scoreline.testing.sinks import no_fence
 from scoreline.testing.suite import THREADS
 
@@ -84,7 +86,7 @@ class PublishesWhatItPrepares(FileSink):
 
     def prepare(self, staging, receipts, provenance):
         prepared = super().prepare(staging, receipts, provenance)
-        super().commit(prepared, provenance.token, no_fence)
+        super().commit(prepared, provenance().token, no_fence)
         return prepared
 
 
@@ -135,6 +137,43 @@ class SortsParts(FileSink):
 
     def prepare(self, staging, receipts, provenance):
         return super().prepare(staging, sorted(receipts, key=lambda receipt: receipt.path), provenance)
+
+
+class AsksTooEarly(FileSink):
+    found_by = "parts_may_come_while_others_are_written"
+
+    def prepare(self, staging, receipts, provenance):
+        told = provenance()
+        return super().prepare(staging, receipts, lambda: told)
+
+
+class WaitsForNoPart(FileSink):
+    found_by = "parts_may_come_while_others_are_written"
+
+    def prepare(self, staging, receipts, provenance):
+        there = len(list(Path(staging.folder).glob("*.part")))
+        return super().prepare(staging, islice(receipts, max(there, 1)), provenance)
+
+
+class JoinsWhatCame(FileSink):
+    found_by = "joining_may_be_given_up"
+
+    def prepare(self, staging, receipts, provenance):
+        taken = []
+        with suppress(Died):
+            taken.extend(receipt for receipt in receipts)
+        return super().prepare(staging, taken, provenance)
+
+
+class LeavesHalfJoined(FileSink):
+    found_by = "joining_may_be_given_up"
+
+    def prepare(self, staging, receipts, provenance):
+        try:
+            return super().prepare(staging, receipts, provenance)
+        except Died:
+            (Path(staging.folder) / "0-half-joined.part").write_bytes(b"PAR1")
+            raise
 
 
 class KeepsOldRows(FileSink):
@@ -408,7 +447,7 @@ class TellsAnotherToken(FileSink):
     found_by = "current_tells_the_provenance"
 
     def prepare(self, staging, receipts, provenance):
-        return super().prepare(staging, receipts, replace(provenance, token=provenance.token % 10))
+        return super().prepare(staging, receipts, lambda: replace(provenance(), token=provenance().token % 10))
 
 
 class ReplacesForeignFiles(FileSink):

@@ -196,4 +196,4 @@ def test_parts_of_other_columns_are_not_joined(text):
     frames = tiny_frame(3), tiny_frame(3).with_columns(row=pl.col("row").cast(pl.String))
     receipts = [text.sink.write(staging, f"{n}", frame) for n, frame in enumerate(frames)]
     with pytest.raises(StagingLost, match="other columns"):
-        text.sink.prepare(staging, receipts, tiny_provenance())
+        text.sink.prepare(staging, receipts, tiny_provenance)

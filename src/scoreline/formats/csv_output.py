@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ class CsvOutput:
         text = self._encoded(self._records(frame)) if frame.height else b""
         text_parts.write_part(handle, frame.schema, text, compressed=self.compressed)
 
-    def join(self, parts: list[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
+    def join(self, parts: Iterable[Path], target: BinaryIO, provenance: Callable[[], Provenance]) -> JoinReceipt:
         """See `scoreline.abc.OutputFormat.join`."""
         form = {"kind": "csv", "compressed": self.compressed, "csv": asdict(self.csv)}
         # Only the beginning of the file has a mark, which is no part of a record.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ class JsonlOutput:
         text = b"" if not frame.height else _lines_by_hand(values, odd) if odd else _lines(values)
         text_parts.write_part(handle, frame.schema, text, compressed=self.compressed)
 
-    def join(self, parts: list[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
+    def join(self, parts: Iterable[Path], target: BinaryIO, provenance: Callable[[], Provenance]) -> JoinReceipt:
         """See `scoreline.abc.OutputFormat.join`."""
         form = {"kind": "jsonl", "compressed": self.compressed}
         count = partial(text_records.count, compressed=self.compressed, quoted=False)

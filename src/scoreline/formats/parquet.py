@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,9 +33,9 @@ class ParquetOutput:
         groups = max(frame.height, 1)
         frame.write_parquet(handle, statistics=True, compression_level=_LEVEL, row_group_size=groups)
 
-    def join(self, parts: Sequence[Path], target: BinaryIO, provenance: Provenance) -> JoinReceipt:
+    def join(self, parts: Iterable[Path], target: BinaryIO, provenance: Callable[[], Provenance]) -> JoinReceipt:
         """See `scoreline.abc.OutputFormat.join`."""
-        return join_parts(parts, target, provenance.metadata())
+        return join_parts(parts, target, lambda: provenance().metadata())
 
 
 def provenance_in(source: Path | BinaryIO) -> Provenance | None:

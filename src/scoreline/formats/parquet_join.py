@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +79,7 @@ class Footer:
     digest: str
 
 
-def join_parts(parts: Sequence[Path], target: BinaryIO, metadata: Mapping[str, str]) -> JoinReceipt:
+def join_parts(parts: Iterable[Path], target: BinaryIO, metadata: Callable[[], Mapping[str, str]]) -> JoinReceipt:
     """Write the rows of all parts, in the order of `parts`, as one Parquet file.
 
     Statistics, encodings, compression and Bloom filters of the parts survive; page indexes do not. Row groups
@@ -87,9 +87,11 @@ def join_parts(parts: Sequence[Path], target: BinaryIO, metadata: Mapping[str, s
     by it whether to believe the statistics. Memory is bounded by the size of the footers.
 
     Args:
-        parts: files of one schema, including field ids and the Arrow schema that the writer stored.
+        parts: files of one schema, including field ids and the Arrow schema that the writer stored; the next one may
+            not be written yet.
         target: where to write; its current position has to be the start of the file.
-        metadata: added to the key-value metadata of the first part; a key of the part is replaced.
+        metadata: asked for after the last part, and added to the key-value metadata of the first one; a key of the
+            part is replaced.
 
     Returns:
         Rows, bytes and hash of the file, computed from what was written.
@@ -99,17 +101,15 @@ def join_parts(parts: Sequence[Path], target: BinaryIO, metadata: Mapping[str, s
             keeps columns in other files, or has another schema than the first. What `target`
             then holds is not a Parquet file.
     """
-    if not parts:
-        raise ValueError("no parts to join: a Parquet file takes its schema from the first part")
     output = HashedOutput(target)
     output.write(MAGIC)
-    joined = _JoinedFooter(str(parts[0]))
+    joined = _JoinedFooter()
     for part in parts:
         with part.open("rb") as handle, named(part):
             footer = _locate_footer(handle)
-            joined.add(_parse(footer.data), shift=output.size - len(MAGIC), end=footer.start)
+            joined.add(part, _parse(footer.data), shift=output.size - len(MAGIC), end=footer.start)
             output.copy(handle, len(MAGIC), footer.start)
-    data = thrift.encode(joined.tree(metadata))
+    data = thrift.encode(joined.tree(metadata()))
     output.write(data + len(data).to_bytes(4, "little") + MAGIC)
     return JoinReceipt(joined.rows, output.size, output.sha256)
 
@@ -163,16 +163,17 @@ class _JoinedFooter:
     The columns of a row group are kept encoded, which takes far less memory than their trees.
     """
 
-    def __init__(self, first: str) -> None:
-        self._first_name = first
+    def __init__(self) -> None:
+        self._first_name: Path | None = None
         self._first: Struct | None = None
         self._row_groups: list[Struct] = []
         self._created_by: set[bytes | None] = set()
         self.rows = 0
 
-    def add(self, part: Struct, shift: int, end: int) -> None:
+    def add(self, name: Path, part: Struct, shift: int, end: int) -> None:
         """Take in a part whose bytes go `shift` further back than they stood; they stop before `end`."""
-        self._first = self._first or _without(part, {_File.ROW_GROUPS})
+        if self._first is None:
+            self._first_name, self._first = name, _without(part, {_File.ROW_GROUPS})
         self._check_alike(self._first, part)
         rows = 0
         for group in part.structs(_File.ROW_GROUPS):
@@ -195,7 +196,9 @@ class _JoinedFooter:
 
     def tree(self, metadata: Mapping[str, str]) -> Struct:
         """The FileMetaData of the joined file."""
-        first = self._first or Struct(())
+        if self._first is None:
+            raise ValueError("no parts to join: a Parquet file takes its schema from the first part")
+        first = self._first
         added = {key.encode(): value.encode() for key, value in metadata.items()}
         pairs = [_key_value(*pair) for pair in (_key_values(first) | added).items()]
         changes = [

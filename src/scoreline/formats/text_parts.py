@@ -10,7 +10,7 @@ import base64
 import gzip
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +30,7 @@ def write_part(handle: BinaryIO, schema: pl.Schema, text: bytes, *, compressed: 
 
 
 def join_parts(
-    parts: Sequence[Path],
+    parts: Iterable[Path],
     target: BinaryIO,
     form: dict[str, Any],
     begin: Callable[[pl.Schema], bytes],
@@ -39,7 +39,7 @@ def join_parts(
     """Writes all parts, in their order, as one file; memory does not grow with them.
 
     Args:
-        parts: written by `write_part`, of the same columns.
+        parts: written by `write_part`, of the same columns; the next one may not be written yet.
         target: where to.
         form: of the file.
         begin: what stands before the first record, in the encoding of the file.
@@ -48,8 +48,6 @@ def join_parts(
     Raises:
         ValueError: there are no parts, or one (which is named) is damaged or has other columns than the first.
     """
-    if not parts:
-        raise ValueError("no parts to join: a text takes its columns from the first part")
     output, rows, packed_schema = HashedOutput(target), 0, None
     for part in parts:
         with part.open("rb") as handle, named(part):
@@ -62,6 +60,8 @@ def join_parts(
             start = handle.tell()
             rows += count(handle)
             output.copy(handle, start, handle.seek(0, io.SEEK_END))
+    if packed_schema is None:
+        raise ValueError("no parts to join: a text takes its columns from the first part")
     if form["compressed"] and not output.size:
         output.write(squeezed(b""))  # no bytes at all are no gzip
     return JoinReceipt(rows, output.size, output.sha256, {**form, "schema": packed_schema})

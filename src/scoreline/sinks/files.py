@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,21 +79,23 @@ class FileSink:
             raise _staging_gone(path) from error
         return Receipt(staging.sink, str(path), frame.height, path.stat().st_size, digest)
 
-    def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
+    def prepare(self, staging: Staging, receipts: Iterable[Receipt], provenance: Callable[[], Provenance]) -> Prepared:
         """See `scoreline.abc.Sink.prepare`."""
-        _require_intact(receipts)
-        staged = Path(staging.folder) / f"{staging.sink}-joined-{provenance.token}.part"
+        # A name of its own, because two claims may be at the same work at once.
+        staged = Path(staging.folder) / f"{staging.sink}-joined-{uuid.uuid4().hex[:12]}.part"
+        taken: list[Receipt] = []
         try:
             with durable.written(staged, durable=True) as handle:
-                joined = self.format.join([Path(receipt.path) for receipt in receipts], handle, provenance)
+                joined = self.format.join(_intact(receipts, taken), handle, provenance)
                 crashpoints.reach("prepare.joined")
+            told = provenance()
             if joined.form is not None:
-                labels.stick(staged, joined, provenance)
+                labels.stick(staged, joined, told)
         except FileNotFoundError as error:
             raise _staging_gone(staged) from error
         except ValueError as error:
             raise StagingLost(f"the staged parts cannot be joined: {error}") from error
-        rows = sum(receipt.rows for receipt in receipts)
+        rows = sum(receipt.rows for receipt in taken)
         if joined.rows != rows:
             raise StagingLost(f"{staged} has {joined.rows} rows, its parts have {rows}")
         crashpoints.reach("prepare.synced")
@@ -104,8 +107,8 @@ class FileSink:
             joined.rows,
             joined.bytes,
             joined.sha256,
-            provenance.run_id,
-            provenance.ledger,
+            told.run_id,
+            told.ledger,
         )
 
     def commit(self, prepared: Prepared, token: int, fence: Fence) -> None:
@@ -243,11 +246,14 @@ def _published(target: Path, prepared: Prepared) -> bool:
     return there is not None and (there.run_id, there.ledger) == (prepared.run_id, prepared.ledger)
 
 
-def _require_intact(receipts: Sequence[Receipt]) -> None:
+def _intact(receipts: Iterable[Receipt], taken: list[Receipt]) -> Iterator[Path]:
+    """The parts, each looked at when its turn comes; ``taken`` is told which they were."""
     for receipt in receipts:
         path = Path(receipt.path)
         if not path.exists() or path.stat().st_size != receipt.size:
             raise _staging_gone(path)
+        taken.append(receipt)
+        yield path
 
 
 def _staging_gone(path: Path) -> StagingLost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DyingSink:
         self._count("write")
         return self.sink.write(staging, key, frame)
 
-    def prepare(self, staging: Staging, receipts: Sequence[Receipt], provenance: Provenance) -> Prepared:
+    def prepare(self, staging: Staging, receipts: Iterable[Receipt], provenance: Callable[[], Provenance]) -> Prepared:
         """See `scoreline.abc.Sink.prepare`."""
         self._count("prepare")
         return self.sink.prepare(staging, receipts, provenance)

@@ -49,7 +49,7 @@ class FileSinkSuite(SinkSuite):
             look()
             receipts = [self.sink.write(staging, "0", tiny_frame(4))]
             look()
-            prepared = self.sink.prepare(staging, receipts, tiny_provenance(run_id="run-2", token=2))
+            prepared = self.sink.prepare(staging, receipts, lambda: tiny_provenance(run_id="run-2", token=2))
             look()
             refused(LeaseLost, "the fence's refusal got lost", self.sink.commit, prepared, 2, refusing)
             look()
@@ -161,7 +161,7 @@ class FileSinkSuite(SinkSuite):
         receipts = [self.sink.write(staging, f"{n}", tiny_frame(40)) for n in range(2)]
         part = Path(receipts[1].path)
         part.write_bytes(part.read_bytes()[:-1])
-        refused(StagingLost, "a truncated part was joined", self.sink.prepare, staging, receipts, tiny_provenance())
+        refused(StagingLost, "a truncated part was joined", self.sink.prepare, staging, receipts, tiny_provenance)
 
     def check_a_truncated_staged_file_is_not_published(self) -> None:
         """What is prepared may wait for days; when it is not whole any more, the old content stays."""

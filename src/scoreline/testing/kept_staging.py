@@ -82,8 +82,8 @@ class KeptStagingSuite(SinkWords):
         staging = self.sink.begin(self.slot(), sink, work)
         receipts = [self.sink.write(staging, "0", tiny_frame(4))]
         own = tiny_provenance(run_id=run_id, token=token)
-        return staging, receipts, self.sink.prepare(staging, receipts, own)
+        return staging, receipts, self.sink.prepare(staging, receipts, lambda: own)
 
     def _require_no_parts(self, staging: Staging, receipts: list[Receipt]) -> None:
         why = f"parts of {staging.folder} outlived abort"
-        refused(StagingLost, why, self.sink.prepare, staging, receipts, tiny_provenance(token=9))
+        refused(StagingLost, why, self.sink.prepare, staging, receipts, lambda: tiny_provenance(token=9))

@@ -54,7 +54,7 @@ class SinkWords(Suite):
         staging = sink.begin(slot, 0, f"work-{run_id}")
         receipts: list[Receipt] = [sink.write(staging, f"{n:06d}", frame) for n, frame in enumerate(frames)]
         own = tiny_provenance(job=slot.job, partition=slot.partition, run_id=run_id, token=token)
-        return sink.prepare(staging, receipts, own)
+        return sink.prepare(staging, receipts, lambda: own)
 
     def publish(self, frames: Sequence[pl.DataFrame], run_id: str, token: int, *, slug: str = "one") -> Prepared:
         """Stages and commits."""

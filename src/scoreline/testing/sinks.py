@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -11,7 +12,9 @@ from polars.testing import assert_frame_equal
 
 from scoreline.abc import Sink
 from scoreline.errors import LeaseLost, LedgerFailed, OutputForeign, StagingLost
+from scoreline.provenance import Provenance
 from scoreline.record import Prepared
+from scoreline.report import Receipt
 from scoreline.slot import Slot
 from scoreline.testing.builders import tiny_frame, tiny_provenance
 from scoreline.testing.dying import Died, DyingSink
@@ -42,7 +45,7 @@ class SinkSuite(RemovalSuite):
         self._require_nothing("begin")
         receipts = [self.sink.write(staging, f"{n}", tiny_frame(3, 3 * n)) for n in range(2)]
         self._require_nothing("write")
-        self.sink.prepare(staging, receipts, tiny_provenance())
+        self.sink.prepare(staging, receipts, tiny_provenance)
         self._require_nothing("prepare")
 
     def check_old_content_stays_until_commit(self) -> None:
@@ -60,9 +63,43 @@ class SinkSuite(RemovalSuite):
         parts = {key: tiny_frame(3, 10 * n) for n, key in enumerate(("b", "c", "a"))}
         written = {key: self.sink.write(staging, key, frame) for key, frame in parts.items()}
         order = ["c", "a", "b"]
-        prepared = self.sink.prepare(staging, [written[key] for key in order], tiny_provenance())
+        prepared = self.sink.prepare(staging, [written[key] for key in order], tiny_provenance)
         self.sink.commit(prepared, 1, no_fence)
         self.require_rows(pl.concat([parts[key] for key in order]))
+
+    def check_parts_may_come_while_others_are_written(self) -> None:
+        """Each part may be written only when the sink has asked for it, and what is told of the content comes last."""
+        staging = self.sink.begin(self.slot(), 0, "work")
+        over: list[bool] = []
+
+        def receipts() -> Iterator[Receipt]:
+            for n in range(3):
+                yield self.sink.write(staging, f"{n}", tiny_frame(3, 3 * n))
+            over.append(True)
+
+        def told() -> Provenance:
+            assert over, "the provenance was asked for before the last part"
+            return tiny_provenance()
+
+        prepared = self.sink.prepare(staging, receipts(), told)
+        self._require_nothing("prepare")
+        self.sink.commit(prepared, 1, no_fence)
+        self.require_rows(tiny_frame(9))
+
+    def check_joining_may_be_given_up(self) -> None:
+        """An error instead of the next part is passed on, leaves nothing joined, and the parts can be joined anew."""
+        staging = self.sink.begin(self.slot(), 0, "work")
+        receipts = [self.sink.write(staging, f"{n}", tiny_frame(3, 3 * n)) for n in range(2)]
+        before = set(self.sink.staged(self.slot()))
+
+        def cut_short() -> Iterator[Receipt]:
+            yield receipts[0]
+            raise Died
+
+        refused(Died, "half of the parts were joined", self.sink.prepare, staging, cut_short(), tiny_provenance)
+        assert set(self.sink.staged(self.slot())) == before, "what was joined so far is left"
+        self.sink.commit(self.sink.prepare(staging, receipts, tiny_provenance), 1, no_fence)
+        self.require_rows(tiny_frame(6))
 
     def check_many_small_parts_become_one_content(self) -> None:
         """Parts of a single row are joined like any other."""
@@ -83,7 +120,7 @@ class SinkSuite(RemovalSuite):
         staging = self.sink.begin(self.slot(), 0, "work")
         receipts = [self.sink.write(staging, f"{n}", frame) for n, frame in enumerate((nulls, nulls[:1]))]
         assert [receipt.rows for receipt in receipts] == [3, 1]
-        prepared = self.sink.prepare(staging, receipts, tiny_provenance())
+        prepared = self.sink.prepare(staging, receipts, tiny_provenance)
         assert prepared.rows == 4
         self.sink.commit(prepared, 1, no_fence)
         self.require_rows(pl.concat([nulls, nulls[:1]]))
@@ -114,7 +151,7 @@ class SinkSuite(RemovalSuite):
         receipts = [self.sink.write(staging, f"{n}", tiny_frame(n)) for n in (3, 4)]
         assert [(receipt.sink, receipt.rows) for receipt in receipts] == [(3, 3), (3, 4)]
         assert all(receipt.size > 0 and len(receipt.sha256) == 64 for receipt in receipts)
-        prepared = self.sink.prepare(staging, receipts, tiny_provenance(run_id="run-7", ledger="ledger-7"))
+        prepared = self.sink.prepare(staging, receipts, lambda: tiny_provenance(run_id="run-7", ledger="ledger-7"))
         assert (prepared.sink, prepared.rows, prepared.run_id, prepared.ledger) == (3, 7, "run-7", "ledger-7")
 
     def check_a_part_may_be_written_again(self) -> None:
@@ -122,7 +159,7 @@ class SinkSuite(RemovalSuite):
         staging = self.sink.begin(self.slot(), 0, "work")
         self.sink.write(staging, "0", tiny_frame(5))
         receipt = self.sink.write(staging, "0", tiny_frame(5))
-        self.sink.commit(self.sink.prepare(staging, [receipt], tiny_provenance()), 1, no_fence)
+        self.sink.commit(self.sink.prepare(staging, [receipt], tiny_provenance), 1, no_fence)
         self.require_rows(tiny_frame(5))
 
     def check_a_sink_travels(self) -> None:
@@ -130,14 +167,14 @@ class SinkSuite(RemovalSuite):
         staging = self.sink.begin(self.slot(), 0, "work")
         copy, there = pickle.loads(pickle.dumps((self.sink, staging)))  # noqa: S301 - made here
         receipts = [copy.write(there, f"{n}", tiny_frame(4, 4 * n)) for n in range(2)]
-        self.sink.commit(self.sink.prepare(staging, receipts, tiny_provenance()), 1, no_fence)
+        self.sink.commit(self.sink.prepare(staging, receipts, tiny_provenance), 1, no_fence)
         self.require_rows(tiny_frame(8))
 
     def check_threads_write_at_the_same_time(self) -> None:
         """Parts that several threads write at once do not disturb one another."""
         staging = self.sink.begin(self.slot(), 0, "work")
         receipts = together(lambda n: self.sink.write(staging, f"{n}", tiny_frame(5, 5 * n)))
-        self.sink.commit(self.sink.prepare(staging, receipts, tiny_provenance()), 1, no_fence)
+        self.sink.commit(self.sink.prepare(staging, receipts, tiny_provenance), 1, no_fence)
         self.require_rows(tiny_frame(5 * THREADS))
 
     # -- commit
@@ -286,15 +323,15 @@ class SinkSuite(RemovalSuite):
         again = self.make().begin(self.slot(), 0, "work")
         assert again == staging
         receipts.append(self.sink.write(again, "1", tiny_frame(4, 4)))
-        self.sink.commit(self.sink.prepare(again, receipts, tiny_provenance()), 1, no_fence)
+        self.sink.commit(self.sink.prepare(again, receipts, tiny_provenance), 1, no_fence)
         self.require_rows(tiny_frame(8))
 
     def check_works_do_not_mix(self) -> None:
         """Parts of another work with the same keys, such as with another model, stay apart."""
         old, new = (self.sink.begin(self.slot(), 0, work) for work in ("work-1", "work-2"))
         first, second = self.sink.write(old, "0", tiny_frame(4)), self.sink.write(new, "0", tiny_frame(5, 9))
-        staged = [self.sink.prepare(old, [first], tiny_provenance(token=1))]
-        staged.append(self.sink.prepare(new, [second], tiny_provenance(run_id="run-2", token=2)))
+        staged = [self.sink.prepare(old, [first], lambda: tiny_provenance(token=1))]
+        staged.append(self.sink.prepare(new, [second], lambda: tiny_provenance(run_id="run-2", token=2)))
         self.sink.commit(staged[0], 1, no_fence)
         self.require_rows(tiny_frame(4))
         self.sink.commit(staged[1], 2, no_fence)
@@ -304,8 +341,8 @@ class SinkSuite(RemovalSuite):
         """Two sinks with the same work and keys keep their parts and their contents apart."""
         first, second = (self.sink.begin(self.slot(), sink, "work") for sink in (0, 1))
         receipts = self.sink.write(first, "0", tiny_frame(4)), self.sink.write(second, "0", tiny_frame(5, 9))
-        staged = [self.sink.prepare(first, receipts[:1], tiny_provenance())]
-        staged.append(self.sink.prepare(second, receipts[1:], tiny_provenance()))
+        staged = [self.sink.prepare(first, receipts[:1], tiny_provenance)]
+        staged.append(self.sink.prepare(second, receipts[1:], tiny_provenance))
         assert [one.rows for one in staged] == [4, 5]
         self.sink.commit(staged[0], 1, no_fence)
         self.require_rows(tiny_frame(4))
@@ -317,7 +354,7 @@ class SinkSuite(RemovalSuite):
         self.sink.abort(self.slot())
         again = self.sink.begin(self.slot(), 0, "work")
         receipts[0] = self.sink.write(again, "0", tiny_frame(4))
-        refused(StagingLost, "a lost part was passed over", self.sink.prepare, again, receipts, tiny_provenance())
+        refused(StagingLost, "a lost part was passed over", self.sink.prepare, again, receipts, tiny_provenance)
 
     def check_abort_removes_every_attempt(self) -> None:
         """``abort`` removes the staging of all works and all sinks of the job's partition."""
@@ -325,11 +362,11 @@ class SinkSuite(RemovalSuite):
         for sink, work in ((0, "work-1"), (0, "work-2"), (1, "work-2")):
             staging = self.sink.begin(self.slot(), sink, work)
             receipts = [self.sink.write(staging, "0", tiny_frame(4))]
-            staged.append((staging, receipts, self.sink.prepare(staging, receipts, tiny_provenance())))
+            staged.append((staging, receipts, self.sink.prepare(staging, receipts, tiny_provenance)))
         self.make().abort(self.slot())
         for staging, receipts, prepared in staged:
             why = f"parts of {staging.folder} outlived abort"
-            refused(StagingLost, why, self.sink.prepare, staging, receipts, tiny_provenance())
+            refused(StagingLost, why, self.sink.prepare, staging, receipts, tiny_provenance)
             refused(StagingLost, why, self.sink.commit, prepared, 1, no_fence)
 
     def check_abort_leaves_others_alone(self) -> None:
@@ -344,7 +381,7 @@ class SinkSuite(RemovalSuite):
         self.sink.abort(self.slot())
         self.require_rows(tiny_frame(3))
         for staging, receipts in staged:
-            assert self.sink.prepare(staging, receipts, tiny_provenance()).rows == 6
+            assert self.sink.prepare(staging, receipts, tiny_provenance).rows == 6
         self.sink.commit(prepared, 1, no_fence)
         self.require_rows(tiny_frame(6), "two")
 
@@ -366,7 +403,7 @@ class SinkSuite(RemovalSuite):
         given = tiny_provenance(model_uri="models/modèle:1 'a'", token=41, job="tiny[a=ü]", volatile='["at"]')
         staging = self.sink.begin(self.slot(), 0, "work")
         receipts = [self.sink.write(staging, "0", tiny_frame(3))]
-        prepared = self.sink.prepare(staging, receipts, given)
+        prepared = self.sink.prepare(staging, receipts, lambda: given)
         assert self.sink.current(path) is None
         self.sink.commit(prepared, 41, no_fence)
         assert self.make().current(path) == given

@@ -69,7 +69,7 @@ def write_parts(folder, tables, **options):
 
 def join(paths, target, metadata=None):
     with target.open("wb") as handle:
-        return join_parts(paths, handle, metadata or {})
+        return join_parts(paths, handle, lambda: metadata or {})
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def test_an_empty_part_of_polars_adds_nothing(tmp_path):
 
 def test_no_parts_at_all_is_a_value_error():
     with pytest.raises(ValueError, match="no parts to join"):
-        join_parts([], io.BytesIO(), {})
+        join_parts([], io.BytesIO(), dict)
 
 
 # ---------------------------------------------------------------------- statistics and bloom filters
@@ -446,7 +446,7 @@ class Dribble(io.RawIOBase):
 
 def test_a_target_that_takes_a_little_at_a_time_gets_everything(part):
     target = Dribble()
-    receipt = join_parts([part], target, {})
+    receipt = join_parts([part], target, dict)
     assert hashlib.sha256(target.taken).hexdigest() == receipt.sha256
     assert pq.read_table(io.BytesIO(target.taken)).equals(table(0))
 
@@ -592,7 +592,7 @@ def test_a_damaged_footer_gives_a_file_or_a_value_error(changes, part, tmp_path)
         data[start + int(where * (len(data) - start))] = byte
     (tmp_path / "damaged.part").write_bytes(data)
     try:
-        receipt = join_parts([tmp_path / "damaged.part", part], io.BytesIO(), {})
+        receipt = join_parts([tmp_path / "damaged.part", part], io.BytesIO(), dict)
     except ValueError:
         return
     assert receipt.rows >= ROWS
