@@ -1,4 +1,4 @@
-"""Joining: each sink puts its parts together on a thread of its own, while later ones are still being scored."""
+"""Joining: each sink puts its parts together, on a thread of its own while later ones are still being scored."""
 
 from __future__ import annotations
 
@@ -30,20 +30,23 @@ class Joining:
         sinks: of the job.
         stagings: one for each sink.
         empty: the output without a row, for a run that publishes none.
+        ahead: whether to begin with the first parts; else `finish` does it all, without a thread, as is best where
+            they come all at once.
     """
 
-    def __init__(self, sinks: Sequence[Sink], stagings: Sequence[Staging], empty: pl.DataFrame) -> None:
+    def __init__(self, sinks: Sequence[Sink], stagings: Sequence[Staging], empty: pl.DataFrame, *, ahead: bool) -> None:
+        self._ahead = ahead
         self._next = 0
         self._waiting: dict[int, SplitReport] = {}
         self._lines = [_Line(sink, staging, empty) for sink, staging in zip(sinks, stagings, strict=True)]
 
     def __enter__(self) -> Self:
-        for line in self._lines:
+        for line in self._lines if self._ahead else ():
             line.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for line in self._lines:
+        for line in self._lines if self._ahead else ():
             line.end()
 
     def add(self, report: SplitReport) -> None:
@@ -79,7 +82,7 @@ class Joining:
                 )
         for line in self._lines:
             line.close(provenance)
-        return [line.result() for line in self._lines]
+        return [line.result() if self._ahead else line.prepared() for line in self._lines]
 
 
 class _Abandoned(BaseException):
@@ -94,8 +97,11 @@ class _Line:
         self._given: SimpleQueue[Receipt | Provenance | None] = SimpleQueue()
         self._made: Future[Prepared] = Future()
         self._provenance: Provenance | None = None
-        self._thread = threading.Thread(target=self._prepare, name=f"scoreline-join-{staging.sink}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"scoreline-join-{staging.sink}", daemon=True)
         self.taken: list[Receipt] = []
+
+    def prepared(self) -> Prepared:
+        return self._sink.prepare(self._staging, self._receipts(), self._told)
 
     def start(self) -> None:
         self._thread.start()
@@ -119,9 +125,9 @@ class _Line:
         self._given.put(None)
         self._thread.join(_PATIENCE_SECONDS)
 
-    def _prepare(self) -> None:
+    def _run(self) -> None:
         try:
-            self._made.set_result(self._sink.prepare(self._staging, self._receipts(), self._told))
+            self._made.set_result(self.prepared())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
             self._made.set_exception(error)
 

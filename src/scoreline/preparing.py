@@ -88,9 +88,9 @@ def _refuse(assembly: Assembly, work: Work, prepared: list[Prepared], facts: dic
     )
 
 
-def joining_of(assembly: Assembly, staged: Sequence[Staging]) -> Joining:
-    """What joins the parts of a run that come one by one."""
-    return Joining(assembly.sinks, staged, empty_output(assembly.job))
+def joining_of(assembly: Assembly, staged: Sequence[Staging], *, ahead: bool) -> Joining:
+    """What joins the parts of a run; ``ahead`` where they come one by one."""
+    return Joining(assembly.sinks, staged, empty_output(assembly.job), ahead=ahead)
 
 
 def _joined(
@@ -99,7 +99,7 @@ def _joined(
     """Each sink's content, staged as a whole."""
     with ExitStack() as stack:
         if joining is None:
-            joining = stack.enter_context(joining_of(assembly, stagings(assembly, work)))
+            joining = stack.enter_context(joining_of(assembly, stagings(assembly, work), ahead=False))
             for report in reports:
                 joining.add(report)
         prepared = joining.finish(reports, provenance_of(assembly, work, counts))

@@ -253,7 +253,7 @@ def _until_prepared(assembly: Assembly, handle: RunHandle, clock: Clock) -> None
             splits = plan_splits(assembly, handle)
             clock.lap("plan")
             task = split_task(assembly, handle)
-            with joining_of(assembly, task.stagings) as joining:
+            with joining_of(assembly, task.stagings, ahead=len(splits) > 1) as joining:
                 for report in assembly.engine.map(task, splits):
                     heartbeat.require()
                     joining.add(report)

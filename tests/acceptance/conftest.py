@@ -71,6 +71,12 @@ def digests(tmp_path_factory, forks, models, small_month):
     return {name: digest_of_run(forks, undisturbed, name) for name in "ab"}
 
 
+@pytest.fixture(scope="session")
+def large_digest(tmp_path_factory, forks, models, large_month):
+    """Content digest of an undisturbed run over the large month."""
+    return digest_of_run(forks, JobFolder(tmp_path_factory.mktemp("large") / "job", models, large_month), "b")
+
+
 def digest_of_run(forks, job, model):
     ran = forks.run(*job.run(model))
     assert ran.code == 0, ran.stderr

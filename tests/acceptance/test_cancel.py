@@ -56,6 +56,15 @@ def test_a_run_that_is_cancelled_before_prepared_gives_everything_back(
     assert published.states() == ["published", "cancelled"]
 
 
+@pytest.mark.parametrize("point", ["split.receipt_written", "prepare.joined", "prepare.synced"])
+def test_a_run_that_is_cancelled_while_parts_are_joined_gives_everything_back(forks, large_job, pause, mark, point):
+    process = forks.start(*large_job.run("b"), "--workers", "1", points={point: pause})
+    process.until(mark.exists)
+    process.send(signal.SIGTERM)
+    require_cancelled(process, large_job)
+    assert not large_job.output.exists()
+
+
 def test_a_run_that_is_cancelled_says_so_as_json(forks, job, pause, mark):
     process = forks.start(*job.run("a", "--json"), points={"plan.written": pause})
     process.until(mark.exists)

@@ -38,6 +38,20 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_command_mends_it(forks, j
     assert (third.code, told(third)) == (0, "current")
 
 
+@pytest.mark.parametrize("point", ["split.receipt_written", "prepare.joined", "prepare.synced", "prepare.recorded"])
+def test_a_kill_while_parts_are_joined_is_mended(forks, large_job, large_digest, point):
+    killed = forks.run(*large_job.run("b"), "--workers", "2", points={point: {"action": "kill"}})
+    assert killed.code == -signal.SIGKILL
+    assert not large_job.output.exists()
+
+    again = forks.run(*large_job.run("b"))
+    assert again.code == 0, again.stderr
+    assert told(again) == expected(POINTS.index(point)), again.stdout
+    assert large_job.digest() == large_digest
+    assert large_job.litter() == []
+    assert large_job.holder() is None
+
+
 def test_what_a_killed_forced_run_has_left_goes_with_the_next_run_that_finds_all_current(forks, job, digests):
     assert forks.run(*job.run("b")).code == 0
     killed = forks.run(*job.run("b"), "--force", points={"split.receipt_written": {"action": "kill"}})

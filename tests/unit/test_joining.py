@@ -54,8 +54,8 @@ class Place:
         self.stagings = [sink.begin(Slot("tiny", "one", f"{n}/one.parquet"), n, "work") for n, sink in enumerate(made)]
         self.sinks = [DyingSink(sink, at) if at else sink for sink in made]
 
-    def joining(self):
-        return Joining(self.sinks, self.stagings, tiny_frame(0))
+    def joining(self, *, ahead=True):
+        return Joining(self.sinks, self.stagings, tiny_frame(0), ahead=ahead)
 
     def report(self, index, *frames):
         receipts = [
@@ -70,7 +70,12 @@ class Place:
         return [self.report(index, tiny_frame(3, 10 * index), tiny_frame(2, 10 * index + 3)) for index in order]
 
     def joined(self):
-        return [path for staging in self.stagings for path in self.sinks[0].staged(staging.slot) if "joined" in path]
+        return [
+            path
+            for staging in self.stagings
+            for path in self.sinks[0].staged(staging.slot)
+            if "joined" in Path(path).name
+        ]
 
 
 def rows(made):
@@ -82,10 +87,11 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("scoreline-join")]
 
 
-def test_rows_lie_in_the_order_of_the_splits_however_these_end(tmp_path):
+@pytest.mark.parametrize("ahead", [True, False])
+def test_rows_lie_in_the_order_of_the_splits_however_these_end(tmp_path, ahead):
     place = Place(tmp_path, sinks=2)
     reports = place.reports(2, 0, 3, 1)
-    with place.joining() as joining:
+    with place.joining(ahead=ahead) as joining:
         for report in reports:
             joining.add(report)
         made = joining.finish(sorted(reports, key=lambda report: report.index), tiny_provenance())
@@ -117,9 +123,18 @@ def test_a_later_split_waits_for_the_earlier_one(tmp_path):
         assert place.sinks[0].first_taken.wait(SECONDS)
 
 
-def test_a_run_without_rows_has_its_columns(tmp_path):
+def test_nothing_is_joined_before_the_end_where_all_parts_come_at_once(tmp_path):
+    place = Place(tmp_path)
+    with place.joining(ahead=False) as joining:
+        joining.add(place.report(0, tiny_frame(3)))
+        assert not threads()
+        assert place.joined() == []
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_run_without_rows_has_its_columns(tmp_path, ahead):
     place = Place(tmp_path, sinks=2)
-    with place.joining() as joining:
+    with place.joining(ahead=ahead) as joining:
         joining.add(place.report(0))
         made = joining.finish([place.report(0)], tiny_provenance())
     for one in made:
@@ -141,8 +156,9 @@ def test_an_error_of_the_run_is_not_hidden(tmp_path):
     assert not threads()
 
 
-def test_what_a_sink_raises_is_told_at_the_end(tmp_path):
-    with Place(tmp_path, at=1).joining() as joining, pytest.raises(Died):
+@pytest.mark.parametrize("ahead", [True, False])
+def test_what_a_sink_raises_is_told_at_the_end(tmp_path, ahead):
+    with Place(tmp_path, at=1).joining(ahead=ahead) as joining, pytest.raises(Died):
         joining.finish([], tiny_provenance())
 
 
