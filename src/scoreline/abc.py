@@ -65,7 +65,7 @@ class Source(Protocol):
         ...
 
     def splits(self, files: Sequence[FileIdentity], workers: int) -> list[Split]:
-        """Cuts the files into splits, several for each worker where there are rows enough."""
+        """Cuts the files into splits, numbered from 0 in the order of their rows; several for each worker."""
         ...
 
     def read(self, split: Split, columns: Sequence[str]) -> Iterator[Batch]:
@@ -177,7 +177,7 @@ class Sink(Protocol):
     repeated. What is published can say which run made it, so that neither ``commit`` nor ``remove`` touches content of
     anybody else's. Not guaranteed: that two sinks of one job change at the same instant, that bytes which are damaged
     later are noticed (`scoreline.audit` looks), or that who opens a path twice meets one content. Sinks travel to
-    workers.
+    workers, and are called from several threads: ``prepare`` may go on while others ``write``.
     """
 
     @property
@@ -204,7 +204,7 @@ class Sink(Protocol):
         Args:
             staging: where the parts lie.
             receipts: they may come one by one, while other parts are still being written. An error that comes instead
-                of the next one is passed on, and nothing joined is left.
+                of the next one ends it, and nothing joined is left.
             provenance: what the content will tell of itself; known from when the last receipt was taken.
 
         Raises:

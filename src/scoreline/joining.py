@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -15,9 +16,10 @@ from scoreline.errors import StagingLost
 from scoreline.provenance import Provenance
 from scoreline.record import Prepared
 from scoreline.report import Receipt, SplitReport
+from scoreline.waiting import completed
 
 _PATIENCE_SECONDS = 5.0
-"""For a thread that is ended: one that hangs in a disk holds nobody up, and what it leaves goes with the staging."""
+"""For threads that are ended: one that hangs in a disk holds nobody up, and what it leaves goes with the staging."""
 
 
 class Joining:
@@ -41,13 +43,23 @@ class Joining:
         self._lines = [_Line(sink, staging, empty) for sink, staging in zip(sinks, stagings, strict=True)]
 
     def __enter__(self) -> Self:
-        for line in self._lines if self._ahead else ():
-            line.start()
+        try:
+            for line in self._lines if self._ahead else ():
+                line.start()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for line in self._lines if self._ahead else ():
-            line.end()
+        self._end()
+
+    def _end(self) -> None:
+        for line in self._lines:  # all are told before one is waited for, which a signal may cut short
+            line.give_up()
+        until = time.monotonic() + _PATIENCE_SECONDS
+        for line in self._lines:
+            line.wait(until - time.monotonic())
 
     def add(self, report: SplitReport) -> None:
         """Takes the parts of a scored split.
@@ -72,6 +84,7 @@ class Joining:
 
         Raises:
             StagingLost: what was added are not the parts of these reports, or a part is gone.
+            BaseException: what has gone wrong with a sink, as soon as one fails.
         """
         for position, line in enumerate(self._lines):
             kept = [receipt for report in reports for receipt in report.receipts if receipt.sink == position]
@@ -82,7 +95,11 @@ class Joining:
                 )
         for line in self._lines:
             line.close(provenance)
-        return [line.result() if self._ahead else line.prepared() for line in self._lines]
+        if not self._ahead:
+            return [line.prepared() for line in self._lines]
+        for made in completed([line.made for line in self._lines]):
+            made.result()
+        return [line.made.result() for line in self._lines]
 
 
 class _Abandoned(BaseException):
@@ -95,9 +112,10 @@ class _Line:
     def __init__(self, sink: Sink, staging: Staging, empty: pl.DataFrame) -> None:
         self._sink, self._staging, self._empty = sink, staging, empty
         self._given: SimpleQueue[Receipt | Provenance | None] = SimpleQueue()
-        self._made: Future[Prepared] = Future()
         self._provenance: Provenance | None = None
+        self._given_up = False
         self._thread = threading.Thread(target=self._run, name=f"scoreline-join-{staging.sink}", daemon=True)
+        self.made: Future[Prepared] = Future()
         self.taken: list[Receipt] = []
 
     def prepared(self) -> Prepared:
@@ -112,37 +130,44 @@ class _Line:
 
     def require(self) -> None:
         """Raises what the sink has raised, if it has."""
-        if self._made.done() and (error := self._made.exception()) is not None:
+        if self.made.done() and (error := self.made.exception()) is not None:
             raise error
 
     def close(self, provenance: Provenance) -> None:
         self._given.put(provenance)
 
-    def result(self) -> Prepared:
-        return self._made.result()
-
-    def end(self) -> None:
+    def give_up(self) -> None:
+        self._given_up = True  # what it has been given already is not joined any more
         self._given.put(None)
-        self._thread.join(_PATIENCE_SECONDS)
+
+    def wait(self, seconds: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(max(seconds, 0.0))
 
     def _run(self) -> None:
         try:
-            self._made.set_result(self.prepared())
+            self.made.set_result(self.prepared())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            self._made.set_exception(error)
+            self.made.set_exception(error)
 
     def _receipts(self) -> Iterator[Receipt]:
         some = False
-        while isinstance(given := self._given.get(), Receipt):
+        while isinstance(given := self._next(), Receipt):
             some = True
             yield given
-        if given is None:
-            raise _Abandoned
         self._provenance = given
         if not some:
             yield self._sink.write(self._staging, "none", self._empty)
 
+    def _next(self) -> Receipt | Provenance:
+        given = self._given.get()
+        if given is None or self._given_up:
+            raise _Abandoned
+        return given
+
     def _told(self) -> Provenance:
+        if self._given_up:
+            raise _Abandoned
         if self._provenance is None:
             raise RuntimeError("a sink has asked for the provenance before it took the last receipt")
         return self._provenance

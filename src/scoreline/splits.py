@@ -69,7 +69,7 @@ class Split:
     """Consecutive units of one file.
 
     Attributes:
-        index: its place in the partition; parts are joined in this order.
+        index: its place in the partition, from 0; parts are joined in this order.
         file: identity of the file, checked before and after reading.
         ordinal: the file's place among the partition's files, by sorted relative path.
         units: what to read.

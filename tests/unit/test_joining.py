@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -40,6 +41,18 @@ class TellingSink(FileSink):
         return super().prepare(staging, told(), provenance)
 
 
+class SlowSink(FileSink):
+    """Takes a part in each tenth of a second."""
+
+    def prepare(self, staging, receipts, provenance):
+        def slowly():
+            for receipt in receipts:
+                time.sleep(0.1)
+                yield receipt
+
+        return super().prepare(staging, slowly(), provenance)
+
+
 class HastySink(FileSink):
     def prepare(self, staging, receipts, provenance):
         provenance()
@@ -70,12 +83,8 @@ class Place:
         return [self.report(index, tiny_frame(3, 10 * index), tiny_frame(2, 10 * index + 3)) for index in order]
 
     def joined(self):
-        return [
-            path
-            for staging in self.stagings
-            for path in self.sinks[0].staged(staging.slot)
-            if "joined" in Path(path).name
-        ]
+        of_each = [sink.staged(staging.slot) for sink, staging in zip(self.sinks, self.stagings, strict=True)]
+        return [path for staged in of_each for path in staged if "joined" in Path(path).name]
 
 
 def rows(made):
@@ -145,6 +154,66 @@ def test_who_leaves_early_leaves_nothing_joined(tmp_path):
     place = Place(tmp_path, sinks=2)
     with place.joining() as joining:
         joining.add(place.report(0, tiny_frame(3)))
+    assert not threads()
+    assert place.joined() == []
+
+
+def test_parts_that_wait_to_be_joined_are_not_when_it_is_given_up(tmp_path):
+    place = Place(tmp_path, SlowSink, sinks=2)
+    report = place.report(0, *[tiny_frame(1)] * 100)
+    with place.joining() as joining:
+        joining.add(report)
+    assert not threads()
+    assert place.joined() == []
+
+
+def test_a_joining_that_is_given_up_after_its_last_part_makes_nothing(tmp_path):
+    place = Place(tmp_path, SlowSink)
+    report = place.report(0, *[tiny_frame(1)] * 100)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with place.joining() as joining:
+            joining.add(report)
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                joining.finish([report], tiny_provenance())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not threads()
+    assert place.joined() == []
+
+
+def test_one_sink_that_fails_ends_the_others(tmp_path):
+    place = Place(tmp_path, SlowSink, sinks=2)
+    report = place.report(0, *[tiny_frame(1)] * 100)
+    place.sinks[1] = DyingSink(place.sinks[1], 1)
+
+    def join() -> None:
+        joining.add(report)
+        joining.finish([report], tiny_provenance())
+
+    with place.joining() as joining:
+        refused(Died, "the error was not told", join)
+    assert not threads()
+    assert place.joined() == []
+
+
+def test_where_a_thread_cannot_be_started_the_others_end(tmp_path, monkeypatch):
+    place = Place(tmp_path, sinks=2)
+    start = threading.Thread.start
+
+    def only_the_first(thread):
+        if thread.name == "scoreline-join-1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", only_the_first)
+    with pytest.raises(RuntimeError, match="can't start new thread"), place.joining():
+        pass
     assert not threads()
     assert place.joined() == []
 
