@@ -16,8 +16,10 @@ from scoreline.abc import Model
 from scoreline.errors import ModelFailed
 from scoreline.shortage import ran_short
 
-_FLOAT32_MAX = (2 - 2**-23) * 2.0**127
-"""Trees and small vectorizers compute in 32 bits, where larger numbers are infinite, and raise for them."""
+_TOO_LARGE = (2 - 2**-24) * 2.0**127
+"""Trees and small vectorizers compute in 32 bits, where numbers from here on are infinite, and raise for them. It is
+half a step above the largest finite one: what lies between is rounded down to it, also 3.4028235e38, as it is printed.
+"""
 
 Masks = dict[str, pl.Series]
 """Reason -> (rows,) mask."""
@@ -50,7 +52,7 @@ def _suspicions(inputs: pl.DataFrame, error: ModelFailed) -> Iterator[tuple[str,
         if values.dtype.is_float():
             yield f"feature:{values.name}:infinite", values.is_infinite().fill_null(value=False)
             yield f"feature:{values.name}:nan", values.is_nan().fill_null(value=False)
-            large = (values.abs() > _FLOAT32_MAX) & values.is_finite()
+            large = (values.abs() >= _TOO_LARGE) & values.is_finite()
             yield f"feature:{values.name}:too large", large.fill_null(value=False)
         yield f"feature:{values.name}:null", values.is_null()
     rows = pl.int_range(inputs.height, eager=True)

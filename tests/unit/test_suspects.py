@@ -1,19 +1,23 @@
 """Rows on which a model fails: those that it cannot take are rejected, and no others."""
 
+import warnings
 from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestRegressor
 from tests.unit.samples import Doubling, job, rejections, scored
 
 from scoreline import between, category, number
 from scoreline.abc import Predictions
 from scoreline.errors import ModelFailed, ModelInvalid
+from scoreline.models.sklearn import adapt
 from scoreline.report import Counts
-from scoreline.suspects import refused
+from scoreline.suspects import _TOO_LARGE, refused
 
 NAN, INF = float("nan"), float("inf")
 KINDS = {"infinite": INF, "nan": NAN, "too large": -1e300, "null": None}
@@ -278,6 +282,32 @@ def test_it_is_found_in_few_calls(some, bad):
     model = fussy(*bad)
     scored(DECLARED, rows(*some), model=model)
     assert len(model.calls) <= 2 + 3 * len({frozenset(troubles(row)) for row in some})
+
+
+def test_what_rounds_to_the_largest_small_float_is_not_too_large():
+    largest = 3.4028235e38  # as it is printed, and a little above it
+    frame = rows((largest, 1.0, "a"), *[(1e39, 1.0, "a")] * 60, (-1e39, 1.0, "a"), (2.0, 1.0, "a"))
+    made = scored(DECLARED, frame, model=fussy(("x", "too large")))
+    assert rejections(made) == {place: ["feature:x:too large"] for place in range(1, 62)}
+
+
+def test_too_large_begins_where_32_bits_end():
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.float32(_TOO_LARGE))
+    assert np.isfinite(np.float32(np.nextafter(_TOO_LARGE, 0)))
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_a_forest_takes_the_largest_small_float_beside_rows_that_are_too_large(accelerated):
+    forest = RandomForestRegressor(3, max_depth=3, random_state=0)
+    forest.fit(np.arange(60.0).reshape(-1, 2), np.arange(30.0))
+    model = adapt(forest, ("x", "y"), {})
+    declared = job(features=[number("x"), number("y")])
+    frame = rows((3.4028235e38, 1.0, "a"), *[(1e39, 1.0, "a")] * 60, *[(2.0, 1.0, "a")] * 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        made = scored(declared, frame, model=model.accelerated() if accelerated else model)
+    assert rejections(made) == {place: ["feature:x:too large"] for place in range(1, 61)}
 
 
 def test_without_a_suspect_nothing_is_refused():

@@ -174,7 +174,8 @@ class OnnxFile:
             named = ", ".join(f"{one.name} ({one.type})" for one in outputs)
             raise ModelInvalid(
                 f"nobody can tell which of the model's outputs is the prediction: {named}",
-                hint="convert it with one output, or as a classifier with a label and its probabilities",
+                hint="convert it with one output, or as a classifier that names its classes, as skl2onnx does for "
+                "FloatTensorType (not for DoubleTensorType)",
             )
         return fitting[0]
 

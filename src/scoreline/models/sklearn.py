@@ -325,9 +325,12 @@ def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
 
 
 def _call(estimator: Any, asked: str, matrix: Any) -> pl.Series:
+    import numpy as np
+
     rows = matrix.shape[0]
     try:
-        with limited():
+        # Numbers too large for the small floats of trees are refused by name; a warning for each call would hide that.
+        with limited(), np.errstate(over="ignore", invalid="ignore"):
             values = (estimator.predict if asked == VALUE else estimator.predict_proba)(matrix)
     except Exception as error:
         raise ModelFailed(

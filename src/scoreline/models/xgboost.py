@@ -31,6 +31,8 @@ from scoreline.models.shapes import (
 
 _JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]\s*\}\s*$')
 _UBJ_VERSION = re.compile(rb"L\0\0\0\0\0\0\0\x07version\[#L\0\0\0\0\0\0\0\x03i(.)i(.)i(.)\}$", re.DOTALL)
+_CUTS_NAMES = (3, 2)
+"""The last version that does; see https://github.com/dmlc/xgboost/pull/12371."""
 _ENTIRELY = (0, 0)
 """A range of iterations that means all of them."""
 
@@ -117,9 +119,25 @@ class XgboostFile:
         names, kinds = self.booster.feature_names, self.booster.feature_types or []
         if "c" not in kinds:
             return Inputs(tuple(names) if names else None, self.booster.num_features())
-        known = {name: categories(listed.to_pylist(), name) for name, listed in self._stored() if listed is not None}
+        known = {name: self._names(listed, name) for name, listed in self._stored() if listed is not None}
         # XGBoost 3.2 takes a category that it does not know for the first that it knows.
         return Inputs(tuple(names) if names else None, self.booster.num_features(), known, refuses=True)
+
+    def _names(self, listed: Any, name: str) -> pl.Series:
+        """The categories of a feature.
+
+        Raises:
+            ModelInvalid: XGBoost has cut them wrongly: until 3.2 it counts characters where it means bytes.
+        """
+        text = listed.buffers()[-1]
+        fixed = self.made_by is not None and tuple(map(int, self.made_by.split(".")[:2])) > _CUTS_NAMES
+        if not fixed and _is_text(listed) and text is not None and not text.to_pybytes().isascii():
+            raise ModelInvalid(
+                f"the categories of {name!r} have letters that are not ASCII, and XGBoost {self.made_by or '3.2'} has "
+                "cut such names at the wrong places: nobody can tell any more which category is which",
+                hint="train with names in ASCII, with whole numbers for them, or with an XGBoost after 3.2",
+            )
+        return categories(listed.to_pylist(), name)
 
     def _stored(self) -> list[tuple[str, Any]]:
         """(feature, Arrow array of its categories or None); XGBoost keeps them since 3.1, where the data had names."""
@@ -201,6 +219,12 @@ class XgboostFile:
             raw = raw.astype(np.int64)
         found = series_of(raw, rows)
         return found.cast(pl.Float64) if found.dtype.is_float() else found
+
+
+def _is_text(listed: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(listed.type) or pa.types.is_large_string(listed.type))
 
 
 _ALONE = threading.Lock()

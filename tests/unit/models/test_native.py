@@ -125,6 +125,16 @@ def test_xgboost_s_categories_go_by_their_names_and_others_are_refused(tmp_path)
     same(said(stored(numbered, "json", tmp_path), names=(*NAMES, "k"), frame=whole), numbered.predict(whole))
 
 
+@pytest.mark.parametrize("suffix", ["json", "ubj"])
+@pytest.mark.parametrize("names", [("Köln1", "Köln2", "red"), ("abc", "é", "z"), ("x", "y", "\N{GRINNING FACE}")])
+def test_categories_whose_names_xgboost_has_cut_wrongly_are_refused(tmp_path, names, suffix):
+    _, frame, target = learned()
+    frame = frame.assign(k=frame.k.cat.rename_categories(dict(zip("xyz", names, strict=True))))
+    native = stored(xgboost.XGBRegressor(**XGB, enable_categorical=True).fit(frame, target), suffix, tmp_path)
+    with pytest.raises(ModelInvalid, match="the categories of 'k' have letters that are not ASCII"):
+        native.adapt((*NAMES, "k"), {}, None, "value")
+
+
 def test_text_where_xgboost_reads_a_number_is_refused(tmp_path):
     native = stored(xgboost.XGBRegressor(**XGB).fit(*learned()[::2]), "json", tmp_path)
     with pytest.raises(ModelInvalid, match=r"reads 'a' as a number, and the job makes it String"):
