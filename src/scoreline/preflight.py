@@ -50,7 +50,8 @@ class Evidence:
         rows: rows of the sample that the filters kept.
         parity: of the accelerated form; None when there is none, or no row to compare.
         shared: whether earlier runs have found it, on rows of the same types.
-        differing: (rows, features and both predictions) of an accelerated form that disagreed.
+        differing: (rows, features and both predictions, without those of what refuses rows) of an accelerated form
+            that disagreed.
         reason: why the model has no compiled form.
     """
 
@@ -319,16 +320,23 @@ def _same_in_parts(job: Job, form: Model, inputs: pl.DataFrame, rows: pl.DataFra
 
 
 def _side_by_side(inputs: pl.DataFrame, model: Model, form: Model) -> pl.DataFrame:
-    """(rows, features and both predictions) of the rows where they differ; all rows, alone, where one refuses some."""
+    """(rows, features and both predictions) of the rows where they differ; all rows where one of the two refuses some.
+
+    What refuses rows has no predictions there.
+    """
+    asked = {"scoreline.original": model, "scoreline.form": form}
+    told = {name: values for name, one in asked.items() if (values := _predicted(one, inputs)) is not None}
+    both = inputs.with_columns(values.alias(name) for name, values in told.items())
+    if len({values.dtype for values in told.values()}) != 1 or len(told) != len(asked):
+        return both
+    return both.filter(pl.col("scoreline.original").ne_missing(pl.col("scoreline.form")))
+
+
+def _predicted(model: Model, inputs: pl.DataFrame) -> pl.Series | None:
     try:
-        both = inputs.with_columns(
-            model.predict(inputs).values.alias("scoreline.original"),
-            form.predict(inputs).values.alias("scoreline.form"),
-        )
+        return model.predict(inputs).values
     except ModelFailed:
-        return inputs
-    differ = pl.col("scoreline.original").ne_missing(pl.col("scoreline.form"))
-    return both.filter(differ) if both["scoreline.original"].dtype == both["scoreline.form"].dtype else both
+        return None
 
 
 def _types_of(job: Job, sample: pl.DataFrame) -> str:

@@ -205,6 +205,8 @@ def test_a_faster_form_that_refuses_real_rows_is_not_used_and_the_rows_are_kept(
     evidence = examined(job(), model=Telling(faster=Refusing()))
     assert not evidence.accelerate
     assert evidence.differing.height == evidence.rows
+    assert "scoreline.original" in evidence.differing.columns
+    assert "scoreline.form" not in evidence.differing.columns
 
 
 def test_a_dictionary_model_is_accelerated_on_real_rows():

@@ -115,8 +115,6 @@ class Column:
     def _numbers(self, column: pl.Series) -> np.ndarray:
         if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
             raise ModelFailed(f"{self.source!r} is {column.dtype}, and the model has learned a number")
-        if column.dtype in (pl.Int64, pl.UInt64) and not _is_exact(column):
-            raise ModelFailed(f"{self.source!r} has whole numbers that no float can hold")
         numbers = np.array(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
         if self.finite and np.isinf(numbers).any():
             raise ModelFailed(f"the model cannot take an infinite {self.source!r}")
@@ -139,10 +137,16 @@ _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 _EXACT = 1 << 53
 
 
-def _is_exact(column: pl.Series) -> bool:
-    return bool(
-        column.is_between(-_EXACT if column.dtype.is_signed_integer() else 0, _EXACT).fill_null(value=True).all()
-    )
+def rounds_twice(column: pl.Series) -> bool:
+    """Whether a whole number of it is another 32-bit float when it becomes a 64-bit one first.
+
+    Libraries whose trees have 32-bit floats take whole numbers to these at once, where no other feature is a float.
+    """
+    if column.dtype not in (pl.Int64, pl.UInt64):
+        return False
+    lowest = -_EXACT if column.dtype.is_signed_integer() else 0
+    large = column.filter(~column.is_between(lowest, _EXACT)).to_numpy()
+    return bool((large.astype(np.float32) != large.astype(np.float64).astype(np.float32)).any())
 
 
 def header_of(columns: Sequence[Column]) -> list[dict[str, Any]]:

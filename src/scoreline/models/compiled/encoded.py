@@ -11,7 +11,7 @@ import polars as pl
 
 from scoreline.abc import Predictions
 from scoreline.errors import ModelFailed
-from scoreline.models.compiled.columns import Column, columns_of, header_of
+from scoreline.models.compiled.columns import Column, columns_of, header_of, rounds_twice
 from scoreline.models.compiled.form import LastForm
 from scoreline.models.compiled.linear import EPSILON, Linear
 from scoreline.models.compiled.link import Link, Wanted
@@ -102,12 +102,20 @@ class Encoded(LastForm):
     def _values(self, features: pl.DataFrame) -> tuple[list[np.ndarray], dict[str, int]]:
         """(rows,) numbers of each column, and feature -> rows with a category that was never seen."""
         values, unseen = [], dict[str, int]()
+        if isinstance(self.head, Trees) and self.head.keys.cuts is None:
+            _require_rounded_once(features.select(self.inputs))
         for column in self.columns:
             numbers, count = column.values(features[column.source])
             values.append(numbers)
             if count:
                 unseen[column.source] = max(count, unseen.get(column.source, 0))
         return values, unseen
+
+
+def _require_rounded_once(features: pl.DataFrame) -> None:
+    for column in features:
+        if rounds_twice(column):
+            raise ModelFailed(f"{column.name!r} has whole numbers that only the model itself rounds as in training")
 
 
 def _terms(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -135,8 +135,7 @@ class Trees:
         """The scores of some rows; those of a row depend on it alone, to the last bit.
 
         Args:
-            matrix: (rows, width) float64 or float32, NaN where a value is missing. Integers beyond 2**53 are no
-                floats: whoever has such has to ask the original.
+            matrix: (rows, width) float64 or float32, NaN where a value is missing.
 
         Returns:
             (rows, outputs) float64; NaN in the rows that the original refuses.

@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
+from scoreline.errors import ModelFailed
 from scoreline.models.compiled import sklearn_trees
 from scoreline.models.compiled.form import packed, unpacked
 from scoreline.models.sklearn import FrameModel
@@ -142,6 +143,53 @@ def test_a_bare_estimator_over_numbers_is_compiled_too(estimator, seed):
     bare = fitted(estimator(), train, train["x"].to_numpy() * 2 + train["c"].to_numpy())
     _, verdict = verdict_on(bare, rows_of(rng, 30, gaps=False).drop("t"))
     assert verdict.agrees, verdict.detail
+
+
+def instants(rng, *, gaps, beside):
+    """Nanoseconds since 1970, beside which a float may stand: whole numbers of which not each is a 64-bit float."""
+    whole = [int(one) for one in rng.integers(16 * 10**17, 17 * 10**17, 40)]
+    rows = pl.DataFrame({"at": whole, "x": rng.normal(size=40) if beside else rng.integers(0, 9, 40)})
+    return rows.with_columns(pl.when(pl.int_range(40) != 7).then("at").alias("at")) if gaps else rows
+
+
+@given(st.sampled_from(REGRESSORS), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 1000))
+@settings(max_examples=40)
+def test_whole_numbers_that_no_float_holds_are_rounded_as_by_the_original(estimator, scaled, gaps, beside, seed):
+    rng = np.random.default_rng(seed)
+    train, rows = instants(rng, gaps=False, beside=beside), instants(rng, gaps=gaps, beside=beside)
+    filled = [SimpleImputer(strategy="most_frequent")] if gaps else []
+    pipeline = make_pipeline(*filled, *([StandardScaler()] if scaled else []), estimator())
+    fitted(pipeline, train, (train["at"] - 16 * 10**17).to_numpy() / 1e15)
+    form, verdict = verdict_on(pipeline, rows)
+    assert verdict.agrees, verdict.detail
+    assert form.predict(rows).values.len() == 40
+
+
+BETWEEN = (1 << 60) + (1 << 36)
+"""Half-way between two 32-bit floats; one more is nearer to the upper one, and a 64-bit float cannot tell."""
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.UInt64])
+def test_trees_refuse_a_number_that_is_rounded_twice_and_a_linear_model_takes_it(kind):
+    train = pl.DataFrame({"at": [1 << 59, 1 << 60, 1 << 61] * 9}, schema={"at": kind})
+    target, rows = train["at"].to_numpy() / 1e18, pl.DataFrame({"at": [BETWEEN, BETWEEN + 1]}, schema={"at": kind})
+    forest = FrameModel(RandomForestRegressor(3).fit(train.to_pandas(), target), ("at",)).accelerated()
+    assert forest.predict(rows[:1]).values.len() == 1
+    with pytest.raises(ModelFailed, match="'at' has whole numbers that only the model itself rounds as in training"):
+        forest.predict(rows)
+    _, verdict = verdict_on(LinearRegression().fit(train.to_pandas(), target), rows)
+    assert verdict.agrees, verdict.detail
+
+
+def test_the_whole_number_beside_a_category_is_not_taken_for_it():
+    train = pl.DataFrame({"c": [1, (1 << 53) - 1] * 9})
+    encoded = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(train.to_pandas(), train["c"])
+    form, verdict = verdict_on(encoded, rows := pl.DataFrame({"c": [1, (1 << 53) - 1, 1 << 53, (1 << 53) + 1]}))
+    assert verdict.agrees, verdict.detail
+    assert form.predict(rows).unseen == {"c": 2}
+    train = train.with_columns(c=pl.col("c") + 1)
+    encoded = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(train.to_pandas(), train["c"])
+    assert FrameModel(encoded, ("c",)).accelerated() is None
 
 
 class Own(StandardScaler):
