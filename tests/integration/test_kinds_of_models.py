@@ -1,6 +1,7 @@
 """Each kind of model, from its file and from a folder that MLflow has written, scored from end to end."""
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -278,6 +279,51 @@ def test_a_category_that_xgboost_has_never_seen_is_quarantined_and_its_neighbour
     report, published = scored(tmp_path, tmp_path / "m.ubj", given, features=features)
     assert report.counts.reasons == {"feature:k:never seen": 2}
     assert (published["p"].to_numpy() == model.predict(frame.drop([5, 50]))).all()
+
+
+CATEGORIES = {"text": ["x", "y", "z"], "whole numbers": [3, 1, 2]}
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("kind", sorted(CATEGORIES))
+def test_pickled_wrappers_know_their_categories(tmp_path, rows, library, kind):
+    import lightgbm
+    import xgboost
+
+    known = CATEGORIES[kind]
+    frame = rows[0].assign(k=pd.Categorical([known[at % 3] for at in range(_ROWS)], categories=known))
+    target = frame.k.cat.codes.to_numpy() % 2 + np.arange(_ROWS) % 5 / 10
+    if library == "xgboost":
+        model = xgboost.XGBRegressor(n_estimators=5, enable_categorical=True)
+    else:
+        model = lightgbm.LGBMRegressor(n_estimators=5, min_child_samples=3, verbose=-1)
+    model.fit(frame, target)
+    (tmp_path / "models").mkdir(mode=0o755)
+    (tmp_path / "models" / "m.pkl").write_bytes(pickle.dumps(model))
+    given = frame.assign(k=frame.k.astype(object if kind == "text" else "int64"))
+    given.loc[[5, 50], "k"] = "new" if kind == "text" else 7
+    features = [(category if kind == "text" else number)("k"), *(number(name) for name in NAMES)]
+    report, published = scored(tmp_path, tmp_path / "models" / "m.pkl", given, features=features, trusted=True)
+    if library == "xgboost":  # which takes them for the first that it knows
+        assert report.counts.reasons == {"feature:k:never seen": 2}
+        assert published["p"].to_list() == model.predict(frame.drop([5, 50])).tolist()
+    else:
+        assert report.counts.unseen == {"k": 2}
+        assert published["p"].to_list() == model.predict(frame.assign(k=frame.k.where(given.k.isin(known)))).tolist()
+    assert len(set(published["p"])) > 4
+    assert report.model["evidence"]["reason"].endswith("predicts through its own library")
+
+
+def test_a_pickled_xgboost_whose_categories_were_cut_wrongly_is_refused(tmp_path, rows):
+    import xgboost
+
+    frame = rows[0].assign(k=pd.Categorical(np.where(np.arange(_ROWS) % 2, "Zürich", "Genève")))
+    model = xgboost.XGBRegressor(n_estimators=3, enable_categorical=True).fit(frame, np.arange(_ROWS) % 2)
+    (tmp_path / "models").mkdir(mode=0o755)
+    (tmp_path / "models" / "m.pkl").write_bytes(pickle.dumps(model))
+    features = [*(number(name) for name in NAMES), category("k")]
+    with pytest.raises(ModelInvalid, match="the categories of 'k' have letters that are not ASCII"):
+        scored(tmp_path, tmp_path / "models" / "m.pkl", frame.astype({"k": object}), features=features, trusted=True)
 
 
 def damaged(path, content):

@@ -1,8 +1,8 @@
 """Encoders: the categories that a fitted pipeline has learned, by input column, and the rows that hold others.
 
 OneHotEncoder, OrdinalEncoder and TargetEncoder are found where they read input columns as they come: first in a
-Pipeline, in a ColumnTransformer or FeatureUnion, nested, and behind a SimpleImputer. What an encoder reads of another
-transformer's making is not followed: such a value has no name in the input.
+Pipeline, in a ColumnTransformer or FeatureUnion, nested, behind a SimpleImputer, and in a HistGradientBoosting of
+categories. What an encoder reads of another transformer's making is not followed: it has no name in the input.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def _walk(part: Any, names: tuple[str, ...], *, filled: bool) -> Iterator[Learne
         return
     for inner, own in _inner(part, names):
         yield from _walk(inner, own, filled=filled)
+    if (own_encoder := getattr(part, "_preprocessor", None)) is not None and not filled:
+        yield from _walk(own_encoder, names, filled=True)  # a missing category is an answerable one there
     if type(part).__name__ in _ENCODERS and len(getattr(part, "categories_", ())) == len(names):
         yield from _of_encoder(part, names, filled=filled)
 

@@ -56,7 +56,7 @@ def read(content: bytes, path: str) -> LightgbmFile:
     head = dict(line.split("=", 1) for line in text.partition("\n\n")[0].splitlines() if "=" in line)
     try:
         booster = lightgbm.Booster(model_str=text)
-        listed = _categorical(text)
+        listed = categorical_in(text)
         return LightgbmFile(booster, head.get("objective", "custom"), head, listed)
     except (lightgbm.basic.LightGBMError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, str(error)) from error
@@ -69,7 +69,7 @@ def _unreadable(path: str, why: str) -> ModelInvalid:
     )
 
 
-def _categorical(text: str) -> tuple[int, ...]:
+def categorical_in(text: str) -> tuple[int, ...]:
     """Positions of the categorical features, as the parameters of the training have them."""
     found = re.search(r"^\[categorical_feature: ([\d,]*)\]$", text, re.MULTILINE)
     return tuple(int(one) for one in found[1].split(",") if one) if found else ()

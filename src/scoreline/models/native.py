@@ -68,6 +68,23 @@ class Inputs:
         require_names(self.names, features)
         return self.names
 
+    def codes(self, features: pl.DataFrame) -> tuple[dict[str, pl.Series], dict[str, int]]:
+        """Feature -> (rows,) Float64 codes of its categories, null where there is none; and of the others how many.
+
+        Raises:
+            ModelInvalid: a feature is of a type that the model has not learned.
+            ModelFailed: with ``unseen``, feature -> positions of rows, where categories never seen are refused.
+        """
+        coded = {name: _coded(features[name], known) for name, known in self.known.items() if name in features.columns}
+        unseen = {name: new.arg_true().to_list() for name, (_, new) in coded.items() if new.any()}
+        if unseen and self.refuses:
+            raise ModelFailed(
+                f"the model has never seen these categories of {', '.join(map(repr, unseen))}, and knows no answer",
+                hint="such rows are set aside; train it again with them",
+                unseen=unseen,
+            )
+        return {name: codes for name, (codes, _) in coded.items()}, {name: len(rows) for name, rows in unseen.items()}
+
     def matrix(self, features: pl.DataFrame) -> tuple[Any, dict[str, int]]:
         """(rows, count) Float64 with NaN for what is missing, and feature -> rows with a category never seen.
 
@@ -75,22 +92,9 @@ class Inputs:
             ModelInvalid: a feature is of a type that the model has not learned.
             ModelFailed: with ``unseen``, feature -> positions of rows, where these categories are refused.
         """
-        columns: list[pl.Series] = []
-        unseen: dict[str, list[int]] = {}
-        for values in features:
-            if values.name in self.known:
-                coded, new = _coded(values, self.known[values.name])
-                unseen |= {values.name: new.arg_true().to_list()} if new.any() else {}
-                columns.append(coded)
-            else:
-                columns.append(_number(values))
-        if unseen and self.refuses:
-            raise ModelFailed(
-                f"the model has never seen these categories of {', '.join(map(repr, unseen))}, and knows no answer",
-                hint="such rows are set aside; train it again with them",
-                unseen=unseen,
-            )
-        return pl.DataFrame(columns).to_numpy(order="c"), {name: len(rows) for name, rows in unseen.items()}
+        coded, unseen = self.codes(features)
+        columns = [coded[one.name] if one.name in coded else _number(one) for one in features]
+        return pl.DataFrame(columns).to_numpy(order="c"), unseen
 
     def samples(self) -> Any:
         """(TRIED, count) made-up numbers of many sizes, some of them missing: for a file that may be damaged."""

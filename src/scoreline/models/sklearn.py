@@ -22,6 +22,7 @@ from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges, with_values
 from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
+from scoreline.models.native import Inputs
 from scoreline.models.shapes import (
     AT_ONCE,
     VALUE,
@@ -35,6 +36,7 @@ from scoreline.models.shapes import (
 )
 from scoreline.models.structure import is_sound
 from scoreline.models.threads import limited
+from scoreline.models.wrappers import categories_in, with_categories
 
 _DENSE_BYTES = 1 << 26
 
@@ -233,6 +235,8 @@ class FrameModel:
         Raises:
             ModelFailed: with ``unseen``, feature -> positions of rows, where an encoder refused their categories.
         """
+        # Asked for all rows at once, so that positions are those of the asker.
+        unseen = self._categories.codes(features)[1] if self._categories is not None else {}
         try:
             values = pl.concat([self._predicted(part) for part in slices(features, self.batch or AT_ONCE)])
         except ModelFailed as error:
@@ -240,11 +244,13 @@ class FrameModel:
             if rows := refused_rows(self._learned, features):
                 error.facts["unseen"] = rows
             raise
-        return Predictions(values, count_unseen(self._learned, features))
+        return Predictions(values, unseen | count_unseen(self._learned, features))
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
             frame = _pandas(features.select(self._names), missing_is_none=_knows_none(self.estimator))
+            if self._categories is not None:
+                frame = with_categories(frame, features, self._categories)
             return _call(self.estimator, self.asked, frame)
         text = [name for name in self.inputs if not features.schema[name].is_numeric()]
         if text:
@@ -289,6 +295,10 @@ class FrameModel:
     @functools.cached_property
     def _learned(self) -> tuple[Learned, ...]:
         return learned_by(self.estimator, self._names or self.inputs)
+
+    @functools.cached_property
+    def _categories(self) -> Inputs | None:
+        return categories_in(self.estimator)
 
     @property
     def _names(self) -> tuple[str, ...] | None:

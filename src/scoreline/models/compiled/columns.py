@@ -66,7 +66,7 @@ class Codes:
         is_text = self.known.dtype == pl.String
         if is_text and column.dtype in (pl.String, pl.Categorical, pl.Enum):
             return column.cast(pl.String)
-        if not is_text and column.dtype.is_numeric():
+        if not is_text and _is_number(column.dtype):
             numbers = column.cast(pl.Float64)
             if numbers.is_infinite().any():
                 raise ModelFailed(f"the model cannot take an infinite {name!r}")
@@ -113,12 +113,16 @@ class Column:
         return numbers, unseen
 
     def _numbers(self, column: pl.Series) -> np.ndarray:
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        if not _is_number(column.dtype):
             raise ModelFailed(f"{self.source!r} is {column.dtype}, and the model has learned a number")
         numbers = np.array(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
         if self.finite and np.isinf(numbers).any():
             raise ModelFailed(f"the model cannot take an infinite {self.source!r}")
         return numbers
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
 
 
 def _filled(numbers: np.ndarray, by: float) -> np.ndarray:

@@ -45,7 +45,7 @@ def _of_trees(estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...
     trees, link = read_trees(estimator)
     if predict_as != "value" and not link.classes:
         raise NoForm(f"{type(estimator).__name__} gives no probabilities")
-    columns = _with_texts(columns, trees)
+    columns = _with_categories(columns, trees)
     _require_fit(columns, trees.keys.width)
     return Encoded(names, columns, trees, link, predict_as)
 
@@ -64,16 +64,15 @@ def _width(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns)
 
 
-def _with_texts(columns: tuple[Column, ...], trees: Trees) -> tuple[Column, ...]:
-    """The columns, with those that trees read as text looked up as they do."""
-    if not trees.texts or any(column.spread for column in columns):
+def _with_categories(columns: tuple[Column, ...], trees: Trees) -> tuple[Column, ...]:
+    """The columns, with those that trees read as categories looked up as they do, so that new ones are counted."""
+    if any(column.spread for column in columns):
         return columns
     found = list(columns)
-    for at, known in trees.texts.items():
+    for at, numbers in zip(trees.keys.categories.tolist(), trees.keys.known, strict=True):
         if found[at].codes is None and not found[at].steps:
-            places = np.arange(len(known), dtype=np.float64)
-            codes = Codes(pl.Series(known, dtype=pl.String), places, float("nan"), float("nan"))
-            found[at] = replace(found[at], codes=codes)
+            known = pl.Series(trees.texts.get(at, numbers), dtype=pl.String if at in trees.texts else pl.Float64)
+            found[at] = replace(found[at], codes=Codes(known, numbers, float("nan"), float("nan")))
     return tuple(found)
 
 

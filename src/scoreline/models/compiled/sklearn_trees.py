@@ -20,6 +20,7 @@ from scoreline.models.compiled.trees import SPLIT_WORDS, Trees, column_bits
 
 _TREES = ("DecisionTreeRegressor", "DecisionTreeClassifier", "ExtraTreeRegressor", "ExtraTreeClassifier")
 _FORESTS = ("RandomForestRegressor", "RandomForestClassifier", "ExtraTreesRegressor", "ExtraTreesClassifier")
+_FAST = ("xgboost", "lightgbm")
 _EXACT = 2.0**53
 _LEAF = -1
 
@@ -52,6 +53,8 @@ def read_trees(estimator: Any) -> tuple[Trees, Link]:
     """
     name = type(estimator).__name__
     reader = next((read for kinds, read in _READERS.items() if _is(estimator, kinds)), None)
+    if type(estimator).__module__.partition(".")[0] in _FAST:
+        raise NoForm(f"{name} predicts through its own library")
     if reader is None and not type(estimator).__module__.startswith("sklearn."):
         raise NoForm(f"{name} is a class of its own, which may predict anything")
     if reader is None:

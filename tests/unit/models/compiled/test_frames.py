@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -101,7 +102,7 @@ def fitted(pipeline, train, target):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pipeline.fit(train.to_pandas(), target)
+            return pipeline.fit(train.to_pandas() if isinstance(train, pl.DataFrame) else train, target)
         except ValueError:  # such as missing categories, which stay missing numbers, before a linear model
             reject()
 
@@ -163,6 +164,43 @@ def test_whole_numbers_that_no_float_holds_are_rounded_as_by_the_original(estima
     form, verdict = verdict_on(pipeline, rows)
     assert verdict.agrees, verdict.detail
     assert form.predict(rows).values.len() == 40
+
+
+KINDS_OF_CATEGORIES = {
+    "text": ["a", "b", "ü", "a b"],
+    "whole": [1, 7, -3, 2**40],
+    "floats": [0.5, -0.0, 3.25],
+    "flags": [True, False],
+}
+
+
+@given(
+    st.sampled_from(sorted(KINDS_OF_CATEGORIES)),
+    st.sampled_from([HistGradientBoostingRegressor, HistGradientBoostingClassifier]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+@settings(max_examples=40)
+def test_boosting_over_categories_is_compiled_and_counts_the_unseen_ones(kind, estimator, gaps, seen, seed):
+    rng, known = np.random.default_rng(seed), KINDS_OF_CATEGORIES[kind]
+    learned = known[: len(known) - (not seen)]
+    train = pl.DataFrame({"k": rng.choice(len(learned), 60), "x": rng.normal(size=60)})
+    rows = pl.DataFrame({"k": rng.choice(len(known), 40), "x": rng.normal(size=40)})
+    missing = pl.int_range(pl.len()) % 9 == 0
+    train, rows = (
+        one.with_columns(pl.Series("k", [values[at] for at in one["k"]])).with_columns(
+            pl.when(~(missing & gaps)).then("k").alias("k")
+        )
+        for one, values in ((train, learned), (rows, known))
+    )
+    target = train["x"].round() + train["k"].is_in(learned[:1]).fill_null(value=False)
+    frame = train.to_pandas().astype({"k": "category"})
+    boosted = fitted(estimator(max_iter=4, min_samples_leaf=2), frame, target.to_numpy())
+    form, verdict = verdict_on(boosted, rows)
+    assert verdict.agrees, verdict.detail
+    new = int((~rows["k"].is_in(learned)).sum())
+    assert form.predict(rows).unseen == ({"k": new} if new else {})
 
 
 BETWEEN = (1 << 60) + (1 << 36)
