@@ -221,6 +221,14 @@ def with_edges(features: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([features, *edges], how="vertical_relaxed")
 
 
+def with_gaps(features: pl.DataFrame) -> pl.DataFrame:
+    """Made-up rows: the first real one without each feature, in its type: a missing boolean is None to pandas."""
+    row = features[:1]
+    return pl.concat(
+        [row[:0], *(row.with_columns(pl.lit(None).cast(kind).alias(name)) for name, kind in row.schema.items())]
+    )
+
+
 def with_values(features: pl.DataFrame, values: Sequence[float]) -> pl.DataFrame:
     """Made-up rows: the first real one with each number, one after the other, in each feature that is one."""
     row = features[:1]

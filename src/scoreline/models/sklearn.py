@@ -20,7 +20,15 @@ from scoreline.models.compiled.form import NoForm, is_form
 from scoreline.models.compiled.frames import encoded_form, thresholds
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
-from scoreline.models.dict_lookup import DictLookup, Matrix, VocabularyLookup, compare_matrices, with_edges, with_values
+from scoreline.models.dict_lookup import (
+    DictLookup,
+    Matrix,
+    VocabularyLookup,
+    compare_matrices,
+    with_edges,
+    with_gaps,
+    with_values,
+)
 from scoreline.models.encoders import Learned, count_unseen, learned_by, refused_rows
 from scoreline.models.native import Inputs
 from scoreline.models.shapes import (
@@ -273,9 +281,8 @@ class FrameModel:
         if is_form(candidate):
             rows = features.select(candidate.inputs)
             turns = with_values(rows, thresholds(self.estimator).tolist())
-            return compare(
-                self, candidate, rows, pl.concat([with_edges(rows)[rows.height :], turns], how="vertical_relaxed")
-            )
+            edges = pl.concat([with_edges(rows)[rows.height :], turns], how="vertical_relaxed")
+            return compare(self, candidate, rows, edges, with_gaps(rows))
         mine, theirs = self.predict(features).values, candidate.predict(features).values
         same = mine.equals(theirs, null_equal=True)
         return Parity(same, features.height, 0.0 if same else float("nan"), "same predictions" if same else "others")

@@ -16,9 +16,9 @@ import polars as pl
 
 from scoreline.errors import ModelFailed
 
-Operation = Literal["fill", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"]
+Operation = Literal["fill", "fill_floats", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"]
 Step = tuple[Operation, float]
-"""An operation on numbers and its operand; ``fill`` replaces NaN."""
+"""An operation on numbers and its operand; ``fill`` replaces NaN, ``fill_floats`` not that of a missing boolean."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Codes:
         is_text = self.known.dtype == pl.String
         if is_text and column.dtype in (pl.String, pl.Categorical, pl.Enum):
             return column.cast(pl.String)
-        if not is_text and _is_number(column.dtype):
+        if not is_text and (column.dtype.is_numeric() or (_is_number(column.dtype) and self.fill is None)):
             numbers = column.cast(pl.Float64)
             if numbers.is_infinite().any():
                 raise ModelFailed(f"the model cannot take an infinite {name!r}")
@@ -108,7 +108,11 @@ class Column:
             numbers, unseen = self.codes.look_up(self.source, column)
         else:
             numbers = self._numbers(column)
+        # To pandas a missing boolean is None, and some imputers look for NaN.
+        has_none = self.codes is None and column.dtype in (pl.Boolean, pl.Null)
         for operation, operand in self.steps:
+            if operation == "fill_floats" and has_none:
+                continue
             numbers = _OPERATIONS[operation](numbers, operand)
         return numbers, unseen
 
@@ -131,6 +135,7 @@ def _filled(numbers: np.ndarray, by: float) -> np.ndarray:
 
 _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "fill": _filled,
+    "fill_floats": _filled,
     "subtract": np.subtract,
     "divide": np.divide,
     "multiply": np.multiply,

@@ -22,19 +22,21 @@ class _Tally:
     differs: str = ""
 
 
-def compare(original: Model, form: Form, rows: pl.DataFrame, edges: pl.DataFrame) -> Parity:
+def compare(original: Model, form: Form, rows: pl.DataFrame, *edges: pl.DataFrame) -> Parity:
     """The verdict on a form.
 
     Args:
         original: the model itself.
         form: what was made of it.
         rows: (rows, inputs) real ones.
-        edges: (edges, inputs) made-up ones, which both may refuse.
+        edges: (edges, inputs) made-up ones, which both may refuse; each frame is given by itself, since missing values
+            change the types of a column.
     """
     told = _by_halves(original, form, rows)
-    if not told.differs:
-        found = _by_halves(original, form, edges)
-        told = _Tally(told.rows + found.rows, max(told.largest, found.largest), found.differs)
+    for some in edges:
+        if not told.differs:
+            found = _by_halves(original, form, some)
+            told = _Tally(told.rows + found.rows, max(told.largest, found.largest), found.differs)
     detail = told.differs or "same predictions"
     return Parity(not told.differs, told.rows, told.largest, detail)
 

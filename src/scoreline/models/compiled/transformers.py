@@ -128,6 +128,8 @@ def _imputed(step: Any, columns: list[Column]) -> list[Column]:
     _plain_numbers(columns)
     if step.add_indicator or not _is_nan(step.missing_values):
         raise NoForm("SimpleImputer is reproduced without add_indicator, for missing values alone")
+    # These two take values as they are, where the others make floats of them first.
+    fill: Operation = "fill_floats" if step.strategy in {"most_frequent", "constant"} else "fill"
     found = []
     for column, filling in zip(columns, step.statistics_, strict=True):
         if column.codes is not None:
@@ -140,7 +142,7 @@ def _imputed(step: Any, columns: list[Column]) -> list[Column]:
         elif _is_nan(filling):
             raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
         else:
-            found.append(replace(column, steps=(*column.steps, ("fill", float(filling))), finite=True))
+            found.append(replace(column, steps=(*column.steps, (fill, float(filling))), finite=True))
     return found
 
 
@@ -190,7 +192,7 @@ def _coded(
         if column.codes.known.len() or fill is None:
             raise NoForm("an encoder behind an encoder is not known to be reproduced exactly")
     elif column.steps:
-        if len(column.steps) != 1 or column.steps[0][0] != "fill":
+        if len(column.steps) != 1 or column.steps[0][0] not in {"fill", "fill_floats"}:
             raise NoForm("an encoder behind other steps than a SimpleImputer is not known to be reproduced exactly")
         fill = column.steps[0][1]
     if fill is not None and isinstance(fill, str) != (values.dtype == pl.String):
