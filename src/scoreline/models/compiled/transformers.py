@@ -210,7 +210,8 @@ def _categories(known: Any) -> tuple[pl.Series, bool]:
     kept = [one for one, gone in zip(listed, missing, strict=True) if not gone]
     if all(type(one) is str for one in kept):
         return pl.Series(kept, dtype=pl.String), any(missing)
-    if values.dtype.kind not in "fiu" or (values.dtype.kind != "f" and max(map(abs, kept), default=0) >= 1 << 53):
+    # Booleans of which one was missing in training are objects, which scikit-learn compares in ways of its own.
+    if values.dtype.kind not in "fiub" or (values.dtype.kind != "f" and max(map(abs, kept), default=0) >= 1 << 53):
         raise NoForm("categories that are neither plain texts nor plain numbers are not known to be reproduced exactly")
     return pl.Series([float(one) for one in kept], dtype=pl.Float64), any(missing)
 

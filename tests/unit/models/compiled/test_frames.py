@@ -204,6 +204,27 @@ def test_boosting_over_categories_is_compiled_and_counts_the_unseen_ones(kind, e
     assert form.predict(rows).unseen == ({"k": new} if new else {})
 
 
+@pytest.mark.parametrize("head", [Ridge, lambda: DecisionTreeClassifier(max_depth=3)])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(handle_unknown="ignore"),
+        OneHotEncoder(drop="if_binary"),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    ],
+    ids=str,
+)
+def test_booleans_are_categories_too(encoder, head):
+    rng = np.random.default_rng(6)
+    train = pl.DataFrame({"b": rng.random(60) > 0.4, "c": rng.integers(0, 3, 60)})
+    for kept, known in ((train, [0.0, 1.0]), (train.filter("b"), [1.0])):
+        columns = ColumnTransformer([("b", encoder, ["b"])], remainder="passthrough")
+        pipeline = fitted(make_pipeline(columns, head()), kept, kept["c"] + kept["b"])
+        form, verdict = verdict_on(pipeline, train)
+        assert verdict.agrees, verdict.detail
+        assert form.columns[0].codes.known.to_list() == known
+
+
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
 @pytest.mark.parametrize("scaled", [False, True])
 def test_a_missing_boolean_is_filled_only_by_imputers_that_see_it(strategy, scaled):
