@@ -19,11 +19,11 @@ from typing import Any
 import polars as pl
 
 from scoreline import durable
-from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Parity, Predictions
+from scoreline.abc import Compiled, Model, ModelFile, ModelVersion, Predictions
 from scoreline.card import Card
-from scoreline.errors import InputChanged, ModelFailed, ModelInvalid, ModelMissing, ScorelineError
+from scoreline.errors import InputChanged, ModelInvalid, ModelMissing, ScorelineError
+from scoreline.models.as_is import AsItIs, raised
 from scoreline.models.folder import digest_of
-from scoreline.models.native import same_predictions
 from scoreline.models.shapes import VALUE, series_of, slices
 from scoreline.models.threads import limited
 from scoreline.neighbours import importable
@@ -183,7 +183,7 @@ class FunctionFile:
 
 
 @dataclass(frozen=True)
-class FunctionModel:
+class FunctionModel(AsItIs):
     """Implements `scoreline.abc.Model`.
 
     Attributes:
@@ -210,8 +210,7 @@ class FunctionModel:
         except ScorelineError:
             raise
         except Exception as error:
-            first = next(iter(str(error).strip().splitlines()), "")
-            raise ModelFailed(f"{self.function.__name__} raised {type(error).__name__}: {first}") from error
+            raise raised(error, who=self.function.__name__) from error
         if isinstance(made, pl.DataFrame):
             made = made.to_struct() if made.width > 1 else made.to_series()
         if not isinstance(made, pl.Series):
@@ -219,14 +218,6 @@ class FunctionModel:
         if made.len() != features.height:
             raise ModelInvalid(f"{self.function.__name__} made {made.len()} values for {features.height} rows")
         return made.alias("prediction")
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """See `scoreline.abc.Model.parity`."""
-        return same_predictions(self, candidate, features)
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""

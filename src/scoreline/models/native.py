@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
+from scoreline.abc import Model, Predictions
 from scoreline.errors import ModelFailed, ModelInvalid
-from scoreline.models.shapes import AT_ONCE, require_count, require_names, slices
+from scoreline.models.as_is import AsItIs, raised
+from scoreline.models.shapes import AT_ONCE, require_count, require_names
 
 TRIED = 256
 """Rows that are tried where a file may make its library crash."""
@@ -147,7 +148,7 @@ def categories(listed: Sequence[Any], name: str) -> pl.Series:
 
 
 @dataclass(frozen=True)
-class MatrixModel:
+class MatrixModel(AsItIs):
     """A model that a library predicts with, from a matrix of floats.
 
     Attributes:
@@ -178,33 +179,5 @@ class MatrixModel:
         except (ModelFailed, ModelInvalid):
             raise
         except Exception as error:
-            raise ModelFailed(f"the model raised {type(error).__name__}: {_first_line(error)}") from error
+            raise raised(error) from error
         return Predictions(pl.concat(parts), unseen)
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`: its library is fast by itself."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """See `scoreline.abc.Model.parity`."""
-        return same_predictions(self, candidate, features)
-
-    def describe(self) -> dict[str, Any]:
-        """See `scoreline.abc.Model.describe`."""
-        return {**self.facts, "inputs": list(self.inputs)}
-
-
-def same_predictions(model: Model, candidate: Model, features: pl.DataFrame) -> Parity:
-    """Parity of a form that has to predict the very same."""
-    mine, theirs = model.predict(features).values, candidate.predict(features).values
-    same = mine.equals(theirs, null_equal=True)
-    return Parity(same, features.height, 0.0 if same else float("nan"), "same predictions" if same else "others")
-
-
-def in_slices(features: pl.DataFrame, batch: int | None) -> list[pl.DataFrame]:
-    """The rows of each call."""
-    return slices(features, batch or AT_ONCE)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")

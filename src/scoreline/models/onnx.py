@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
+from scoreline.abc import Model, Predictions
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid, ScorelineError
-from scoreline.models.native import Inputs, in_slices, same_predictions
+from scoreline.models.as_is import AsItIs, raised
+from scoreline.models.native import Inputs
 from scoreline.models.onnx_labels import class_labels, keeps_elsewhere
-from scoreline.models.shapes import VALUE, class_names, probability_of, require_classes, series_of
+from scoreline.models.shapes import AT_ONCE, VALUE, class_names, probability_of, require_classes, series_of, slices
 
 _TYPES: dict[str, Any] = {
     "tensor(float)": pl.Float32,
@@ -255,7 +256,7 @@ def _array(table: pl.DataFrame, kind: str, shape: Any = (None, None)) -> Any:
 
 
 @dataclass(frozen=True)
-class OnnxModel:
+class OnnxModel(AsItIs):
     """Implements `scoreline.abc.Model`.
 
     Attributes:
@@ -274,23 +275,10 @@ class OnnxModel:
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
-        parts = in_slices(features.select(self.inputs), self.batch)
+        parts = slices(features.select(self.inputs), self.batch or AT_ONCE)
         try:
             return Predictions(pl.concat([self.file.run(part, self.asked) for part in parts]))
         except ScorelineError:
             raise
         except Exception as error:
-            first = next(iter(str(error).strip().splitlines()), "")
-            raise ModelFailed(f"the model raised {type(error).__name__}: {first}") from error
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`: its library is fast by itself."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """See `scoreline.abc.Model.parity`."""
-        return same_predictions(self, candidate, features)
-
-    def describe(self) -> dict[str, Any]:
-        """See `scoreline.abc.Model.describe`."""
-        return {**self.facts, "inputs": list(self.inputs)}
+            raise raised(error) from error

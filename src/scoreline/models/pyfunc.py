@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
-from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
-from scoreline.models.native import same_predictions
+from scoreline.abc import Predictions
+from scoreline.errors import MissingExtra, ModelInvalid
+from scoreline.models.as_is import AsItIs, first_line, raised
 from scoreline.models.shapes import VALUE, require_names, series_of, slices
 from scoreline.models.threads import limited
 
@@ -56,7 +56,7 @@ def load(folder: str) -> Any:
         ) from error
     except Exception as error:
         raise ModelInvalid(
-            f"the model {folder} cannot be loaded by MLflow: {type(error).__name__}: {_first_line(error)}",
+            f"the model {folder} cannot be loaded by MLflow: {type(error).__name__}: {first_line(error)}",
             hint=f"its requirements.txt says what it was made with: pip install -r {folder}/requirements.txt",
         ) from error
 
@@ -110,7 +110,7 @@ def _signature(loaded: Any) -> list[tuple[str, str | None]] | None:
 
 
 @dataclass(frozen=True)
-class PyfuncModel:
+class PyfuncModel(AsItIs):
     """Implements `scoreline.abc.Model`.
 
     Attributes:
@@ -139,24 +139,12 @@ class PyfuncModel:
             with limited():
                 made = self.loaded.predict(frame.to_pandas())
         except Exception as error:
-            raise ModelFailed(
-                f"the model raised {type(error).__name__}: {_first_line(error)}",
+            raise raised(
+                error,
                 hint=f"it was given {', '.join(f'{name} {kind}' for name, kind in frame.schema.items())}; "
                 "do its signature, and number(...) and category(...) in features=, agree?",
             ) from error
         return _series(made, features.height)
-
-    def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`: nobody can look into it."""
-        return None
-
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
-        """See `scoreline.abc.Model.parity`."""
-        return same_predictions(self, candidate, features)
-
-    def describe(self) -> dict[str, Any]:
-        """See `scoreline.abc.Model.describe`."""
-        return {**self.facts, "inputs": list(self.inputs)}
 
 
 def _typed(values: pl.Series, wanted: Any) -> pl.Series:
@@ -179,7 +167,3 @@ def _series(made: Any, rows: int) -> pl.Series:
     if len(parts) == 1:
         return next(iter(parts.values()))
     return pl.DataFrame([values.alias(name) for name, values in parts.items()]).to_struct("prediction")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")

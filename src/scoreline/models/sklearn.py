@@ -13,6 +13,7 @@ import polars as pl
 
 from scoreline.abc import Model, Parity, Predictions, TellsWhy
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid, ScorelineError
+from scoreline.models.as_is import raised, same_predictions
 from scoreline.models.compiled.additive import Additive
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.encoded import Encoded
@@ -283,9 +284,7 @@ class FrameModel:
             turns = with_values(rows, thresholds(self.estimator).tolist())
             edges = pl.concat([with_edges(rows)[rows.height :], turns], how="vertical_relaxed")
             return compare(self, candidate, rows, edges, with_gaps(rows))
-        mine, theirs = self.predict(features).values, candidate.predict(features).values
-        same = mine.equals(theirs, null_equal=True)
-        return Parity(same, features.height, 0.0 if same else float("nan"), "same predictions" if same else "others")
+        return same_predictions(self, candidate, features)
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
@@ -350,10 +349,7 @@ def _call(estimator: Any, asked: str, matrix: Any) -> pl.Series:
         with limited(), np.errstate(over="ignore", invalid="ignore"):
             values = (estimator.predict if asked == VALUE else estimator.predict_proba)(matrix)
     except Exception as error:
-        raise ModelFailed(
-            f"the model raised {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
-            hint=_why(matrix),
-        ) from error
+        raise raised(error, hint=_why(matrix)) from error
     if asked == VALUE:
         return series_of(values, rows)
     return probability_of(values, rows, classes_of(estimator) or (), asked)
