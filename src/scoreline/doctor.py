@@ -20,7 +20,7 @@ from scoreline.assemble import LEDGER, folder_of, ledger_of, model_store, output
 from scoreline.assembly import Assembly
 from scoreline.card import differing, read_card
 from scoreline.config import Loaded
-from scoreline.errors import LedgerFailed, ModelUntrusted, ScorelineError
+from scoreline.errors import LedgerFailed, ModelUntrusted, ScorelineError, for_job
 from scoreline.health import OK, PROBLEM, WARNING, Finding
 from scoreline.linting import lint
 from scoreline.models.folder import read_folder
@@ -69,8 +69,7 @@ def _asked(what: str, question: Callable[[], Iterator[Finding]], job: str) -> It
     try:
         yield from question()
     except ScorelineError as error:
-        hint = (error.hint or "").replace(" JOB", f" {shlex.quote(job)}") or None
-        yield Finding(what, PROBLEM, error.message, hint)
+        yield Finding(what, PROBLEM, error.message, for_job(error.hint, job))
     except OSError as error:
         place = shlex.quote(str(error.filename or "."))
         yield Finding(what, PROBLEM, f"{error.strerror}: {place}", f"ls -ld {place}")

@@ -8,6 +8,8 @@ because errors travel back from worker processes. This module must not know any 
 from __future__ import annotations
 
 import errno
+import re
+import shlex
 from typing import Any
 
 
@@ -39,6 +41,11 @@ class ScorelineError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  Hint: {self.hint}" if self.hint else self.message
+
+
+def for_job(hint: str | None, job: str | None) -> str | None:
+    """A hint whose commands name the job, where it says JOB because who wrote it cannot know the name."""
+    return re.sub(r"(?<= )JOB\b", lambda _: shlex.quote(job), hint) if hint and job else hint
 
 
 def _rebuild(kind: type[ScorelineError], message: str, hint: str | None, facts: dict[str, Any]) -> ScorelineError:

@@ -96,6 +96,15 @@ def test_input_that_is_not_there_may_come_yet(cli, job):
     assert f"partitions that are there: {MONTH}" in told
 
 
+def test_the_command_that_a_hint_names_can_be_typed_as_it_stands(cli, job):
+    broken = job.root / "a broken job.py"
+    broken.write_text(job.job.read_text().replace("{taxi_type}/{m}-{yyyy}", "{nothing}"))
+    hint = cli.refuses("run", broken, MONTH).splitlines()[-1]
+    assert hint.endswith(f"scoreline check '{broken}'")
+    asked = cli.refuses("run", job.job, "2031-01", "--model", job.model("a"), code=75)
+    assert " JOB" not in asked + cli("status", job.job).stdout
+
+
 def test_a_model_that_is_not_there(cli, job):
     assert "there is no model at" in cli.refuses("run", job.job, MONTH, "--model", "nowhere.bin")
 

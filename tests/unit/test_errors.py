@@ -5,7 +5,16 @@ import pickle
 import pytest
 
 from scoreline import errors
-from scoreline.errors import InputMissing, Refused, ScorelineError, Terminal, Transient, UsageError, storage_failed
+from scoreline.errors import (
+    InputMissing,
+    Refused,
+    ScorelineError,
+    Terminal,
+    Transient,
+    UsageError,
+    for_job,
+    storage_failed,
+)
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ScorelineError)]
 LEAVES = [kind for kind in CLASSES if kind not in {ScorelineError, Terminal, Transient}]
@@ -67,3 +76,17 @@ def test_an_error_of_the_operating_system_names_the_file_and_can_be_retried():
 
 def test_an_error_of_the_operating_system_without_a_file_says_so():
     assert storage_failed(OSError("odd")).message == "odd: no file named"
+
+
+@pytest.mark.parametrize(
+    ("hint", "job", "expected"),
+    [
+        ("mend it, then: scoreline check JOB", "jobs/a b.py", "mend it, then: scoreline check 'jobs/a b.py'"),
+        ("scoreline status JOB shows JOBS", "job.py", "scoreline status job.py shows JOBS"),
+        ("name its file with --job JOB", None, "name its file with --job JOB"),
+        ("a path with a backslash: JOB", r"a\1.py", r"a path with a backslash: 'a\1.py'"),
+        (None, "job.py", None),
+    ],
+)
+def test_the_commands_of_a_hint_name_the_job(hint, job, expected):
+    assert for_job(hint, job) == expected

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from scoreline import own_process
-from scoreline.errors import Cancelled, ScorelineError, Terminal, storage_failed
+from scoreline.errors import Cancelled, ScorelineError, Terminal, for_job, storage_failed
 
 _COMMANDS = {
     "init": ("scoreline.cli.init:init", "Make a job for your own model and data."),
@@ -113,9 +113,9 @@ def _outcome() -> Any:
     # What a connection tried before it gave up is told by the error that ends it.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _cancel)
-    output = sys.stdout
+    output, named = sys.stdout, dict[str, str]()
     try:
-        code = cli(standalone_mode=False)
+        code = cli(standalone_mode=False, obj=named)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except SystemExit as stop:
@@ -125,7 +125,7 @@ def _outcome() -> Any:
         error.show()
         code = 2
     except (ScorelineError, click.Abort, KeyboardInterrupt, OSError) as error:
-        code = _tell(error)
+        code = _tell(error, named.get("job"))
     except Exception as error:
         if os.environ.get("SCORELINE_DEBUG"):
             raise
@@ -148,7 +148,7 @@ def _cancel(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _tell(error: BaseException) -> int:
+def _tell(error: BaseException, job: str | None = None) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         error = Cancelled(
             "cancelled by a signal", hint="run the same command again; scoreline status JOB shows the state"
@@ -156,6 +156,7 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, OSError):
         error = storage_failed(error)
     assert isinstance(error, ScorelineError)
+    error.hint = for_job(error.hint, job)
     if "--json" in sys.argv:
         try:
             click.echo(json.dumps({"error": _form(error)}, indent=2))

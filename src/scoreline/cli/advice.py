@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoreline.assembly import without_model
+from scoreline.errors import for_job
 
 NO_INPUT = "no input"
 
@@ -68,7 +69,7 @@ def stopped(trouble: Trouble) -> str:
     error = trouble.error or {}
     lines = [str(error.get("message", "it ended without a word"))]
     if error.get("hint"):
-        lines.append(f"  Hint: {error['hint']}")
+        lines.append(f"  Hint: {for_job(error['hint'], trouble.job)}")
     waits = error.get("type") == "InputMissing"
     return "\n".join([*lines, *trouble.standing, f"  {'Once it is there' if waits else 'Then'}: {trouble.again}"])
 

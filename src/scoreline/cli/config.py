@@ -12,7 +12,7 @@ from scoreline.cli import options
 
 
 @click.command()
-@click.argument("job", required=False)
+@options.JOB_OR_NONE
 @options.SET
 @options.JSON
 def config(job: str | None, settings: tuple[str, ...], *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job", required=False)
+@options.JOB_OR_NONE
 @options.MODEL
 @options.SET
 @options.JSON

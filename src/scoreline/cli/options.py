@@ -9,7 +9,16 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-JOB = click.argument("job")
+
+def _noted(ctx: click.Context, _: click.Parameter, job: str | None) -> str | None:
+    """Notes the job in the command line's own object, so that the hint of an error can name it."""
+    if isinstance(ctx.obj, dict):
+        ctx.obj["job"] = job
+    return job
+
+
+JOB = click.argument("job", callback=_noted)
+JOB_OR_NONE = click.argument("job", required=False, callback=_noted)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 SET = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fill a parameter of the job; may be repeated."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job", required=False)
+@options.JOB_OR_NONE
 @click.option("--dry-run", is_flag=True, help="Only tell what would go; the numbers are those of the real thing.")
 @click.option(
     "--older-than",

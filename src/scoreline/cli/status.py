@@ -21,7 +21,7 @@ _HISTORY = 1_000_000
 
 
 @click.command()
-@click.argument("job", required=False)
+@options.JOB_OR_NONE
 @options.SET
 @click.option("--all", "every", is_flag=True, help="Every run, not only the last of each partition.")
 @options.JSON
