@@ -16,9 +16,13 @@ import polars as pl
 
 from scoreline.errors import ModelFailed
 
-Operation = Literal["fill", "fill_floats", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"]
+Operation = Literal[
+    "fill", "fill_floats", "mark", "mark_floats", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"
+]
 Step = tuple[Operation, float]
-"""An operation on numbers and its operand; ``fill`` replaces NaN, ``fill_floats`` not that of a missing boolean."""
+"""An operation on numbers and its operand; ``fill`` replaces NaN, ``mark`` makes 1 of it and 0 of all else. With
+``_floats`` they do not take a missing boolean for NaN.
+"""
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,9 @@ class Column:
             numbers = self._numbers(column)
         # To pandas a missing boolean is None, and some imputers look for NaN.
         has_none = self.codes is None and column.dtype in (pl.Boolean, pl.Null)
+        operations = _OPERATIONS | _OF_NONE if has_none else _OPERATIONS
         for operation, operand in self.steps:
-            if operation == "fill_floats" and has_none:
-                continue
-            numbers = _OPERATIONS[operation](numbers, operand)
+            numbers = operations[operation](numbers, operand)
         return numbers, unseen
 
     def _numbers(self, column: pl.Series) -> np.ndarray:
@@ -133,15 +136,25 @@ def _filled(numbers: np.ndarray, by: float) -> np.ndarray:
     return np.where(np.isnan(numbers), by, numbers)
 
 
+def _marked(numbers: np.ndarray, _: float) -> np.ndarray:
+    return np.asarray(np.isnan(numbers), dtype=np.float64)
+
+
 _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "fill": _filled,
     "fill_floats": _filled,
+    "mark": _marked,
+    "mark_floats": _marked,
     "subtract": np.subtract,
     "divide": np.divide,
     "multiply": np.multiply,
     "add": np.add,
     "clip_low": np.maximum,
     "clip_high": np.minimum,
+}
+_OF_NONE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "fill_floats": lambda numbers, _: numbers,
+    "mark_floats": lambda numbers, _: np.zeros(len(numbers)),
 }
 _EXACT = 1 << 53
 

@@ -126,10 +126,11 @@ def _zipped(count: int, *parts: list[Step] | None) -> list[list[Step]]:
 
 def _imputed(step: Any, columns: list[Column]) -> list[Column]:
     _plain_numbers(columns)
-    if step.add_indicator or not _is_nan(step.missing_values):
-        raise NoForm("SimpleImputer is reproduced without add_indicator, for missing values alone")
+    if not _is_nan(step.missing_values):
+        raise NoForm("SimpleImputer is reproduced for missing values alone")
     # These two take values as they are, where the others make floats of them first.
-    fill: Operation = "fill_floats" if step.strategy in {"most_frequent", "constant"} else "fill"
+    sees_floats = step.strategy in {"most_frequent", "constant"}
+    fill: Operation = "fill_floats" if sees_floats else "fill"
     found = []
     for column, filling in zip(columns, step.statistics_, strict=True):
         if column.codes is not None:
@@ -143,11 +144,25 @@ def _imputed(step: Any, columns: list[Column]) -> list[Column]:
             raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
         else:
             found.append(replace(column, steps=(*column.steps, (fill, float(filling))), finite=True))
+    return found + _marks(step, columns, "mark_floats" if sees_floats else "mark")
+
+
+def _marks(step: Any, columns: list[Column], mark: Operation) -> list[Column]:
+    """What an imputer says of the features that were missing in training, behind all that it fills."""
+    found = []
+    for at in step.indicator_.features_ if step.add_indicator else ():
+        if isinstance(step.statistics_[at], str):
+            raise NoForm("a SimpleImputer(add_indicator=True) of texts is not known to be reproduced exactly")
+        found.append(replace(columns[at], steps=(*columns[at].steps, (mark, 0.0)), finite=True))
     return found
 
 
 def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
-    _require_plain(step)
+    _require_float64(step)
+    if getattr(step, "_infrequent_enabled", False):
+        raise NoForm(
+            "OrdinalEncoder with rare categories (min_frequency, max_categories) is not known to be reproduced exactly"
+        )
     uses = step.handle_unknown == "use_encoded_value"
     unknown = float(step.unknown_value) if uses else None
     found = []
@@ -161,26 +176,46 @@ def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
 
 
 def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
-    _require_plain(step)
-    unknown = None if step.handle_unknown == "error" else -1.0
-    if step.handle_unknown not in {"error", "ignore", "infrequent_if_exist", "warn"}:
+    _require_float64(step)
+    if step.handle_unknown not in {"error", "ignore", *_GROUPING}:
         raise NoForm(f"OneHotEncoder(handle_unknown={step.handle_unknown!r}) is not known to be reproduced exactly")
     dropped = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(columns)
     found = []
-    for column, known, without in zip(columns, step.categories_, dropped, strict=True):
+    for column, known, without, group in zip(columns, step.categories_, dropped, _groups(step), strict=True):
         values, has_missing = _categories(known)
-        places = np.arange(len(known), dtype=np.float64)
+        places = np.arange(len(known), dtype=np.float64) if group is None else group.astype(np.float64)
+        width = int(places.max(initial=-1)) + 1
+        # Categories that were rare in training share the last column, and new ones go there too if they are to.
+        unknown = width - 1.0 if group is not None and step.handle_unknown in _GROUPING else -1.0
         if without is not None:
-            places[places > without] -= 1
-            places[int(without)] = -1
-        width = len(known) - (without is not None)
+            gone, width = places[int(without)], width - 1
+            places, unknown = _without(gone, places), float(_without(gone, np.array(unknown)))
         if not width:
             raise NoForm(f"the OneHotEncoder makes no column of {column.source!r}")
         # A missing category is the last that was learned.
         missing = float(places[-1]) if has_missing else None
-        codes = _coded(column, values, places[: values.len()], missing, unknown)
+        refused = step.handle_unknown == "error"
+        codes = _coded(column, values, places[: values.len()], missing, None if refused else unknown)
         found.append(replace(column, codes=codes, steps=(), spread=width))
     return found
+
+
+_GROUPING = {"infrequent_if_exist", "warn"}
+
+
+def _groups(step: Any) -> Sequence[np.ndarray | None]:
+    """For each feature the column of each of its categories, None where each has its own."""
+    if not getattr(step, "_infrequent_enabled", False):
+        return [None] * len(step.categories_)
+    groups = getattr(step, "_default_to_infrequent_mappings", None)
+    if groups is None:
+        raise NoForm("the OneHotEncoder was made by a version that kept rare categories in another way")
+    return groups  # type: ignore[no-any-return]
+
+
+def _without(gone: float, places: np.ndarray) -> np.ndarray:
+    """Places in a matrix that has lost a column; -1 for what was there."""
+    return np.where(places == gone, -1.0, places - (places > gone))
 
 
 def _coded(
@@ -223,14 +258,9 @@ def _as_it_is(step: Any, columns: list[Column]) -> list[Column]:
     return columns
 
 
-def _require_plain(step: Any) -> None:
-    name = type(step).__name__
+def _require_float64(step: Any) -> None:
     if np.dtype(step.dtype) != np.float64:
-        raise NoForm(f"{name}(dtype={np.dtype(step.dtype)}) is not known to be reproduced exactly")
-    if getattr(step, "_infrequent_enabled", False):
-        raise NoForm(
-            f"{name} with rare categories (min_frequency, max_categories) is not known to be reproduced exactly"
-        )
+        raise NoForm(f"{type(step).__name__}(dtype={np.dtype(step.dtype)}) is not known to be reproduced exactly")
 
 
 def _is_nan(value: Any) -> bool:

@@ -71,12 +71,18 @@ def rows_of(rng, count, *, gaps):
 
 def transformer(draw, gaps):
     """A ColumnTransformer over the four columns."""
-    numbers = [SimpleImputer(strategy=draw(st.sampled_from(["mean", "median"])))] if gaps else []
+    strategy = draw(st.sampled_from(["mean", "median", "most_frequent"]))
+    numbers = [SimpleImputer(strategy=strategy, add_indicator=draw(st.booleans()))] if gaps else []
     numbers += [draw(st.sampled_from(SCALERS))()] if draw(st.booleans()) else []
     unknown = draw(st.sampled_from(["ignore", "error"]))
     encoders = [
         OneHotEncoder(handle_unknown=unknown, drop=draw(st.sampled_from([None, "first"]))),
         OneHotEncoder(handle_unknown=unknown, sparse_output=False),
+        OneHotEncoder(
+            handle_unknown=draw(st.sampled_from(["infrequent_if_exist", "ignore", "error"])),
+            drop=draw(st.sampled_from([None, "first", "if_binary"])),
+            **draw(st.sampled_from([{"min_frequency": 8}, {"max_categories": 2}, {"min_frequency": 1}])),
+        ),
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
         OrdinalEncoder(),
     ]
@@ -227,12 +233,13 @@ def test_booleans_are_categories_too(encoder, head):
 
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_a_missing_boolean_is_filled_only_by_imputers_that_see_it(strategy, scaled):
+@pytest.mark.parametrize("indicated", [False, True])
+def test_a_missing_boolean_is_filled_only_by_imputers_that_see_it(strategy, scaled, indicated):
     rng = np.random.default_rng(4)
     train = pl.DataFrame({"b": rng.random(60) > 0.7, "x": rng.normal(size=60)})
     gaps = train.with_columns(pl.when(pl.int_range(60) % 5 > 0).then("b").alias("b"))
     steps = [
-        SimpleImputer(strategy=strategy, fill_value=0 if strategy == "constant" else None),
+        SimpleImputer(strategy=strategy, fill_value=0 if strategy == "constant" else None, add_indicator=indicated),
         *([StandardScaler()] if scaled else []),
     ]
     forest = RandomForestRegressor(5, min_samples_leaf=2, random_state=0)
@@ -283,8 +290,8 @@ class Own(StandardScaler):
     [
         ([Own(), Ridge()], "Own is a class of its own, which may do anything"),
         ([PCA(1), Ridge()], "PCA is not known to be reproduced exactly"),
-        ([OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist"), Ridge()], "rare categories"),
-        ([SimpleImputer(add_indicator=True), Ridge()], "without add_indicator"),
+        ([OrdinalEncoder(min_frequency=10), Ridge()], "rare categories"),
+        ([SimpleImputer(missing_values=-1), Ridge()], "for missing values alone"),
         ([FunctionTransformer(np.abs), Ridge()], "a FunctionTransformer may do anything"),
         ([StandardScaler(), PoissonRegressor()], "PoissonRegressor is no linear model that predicts plain sums"),
         ([KNeighborsRegressor(1)], "KNeighborsRegressor is not known to be reproduced exactly"),
