@@ -18,7 +18,7 @@ from scoreline.models.compiled.additive import Additive
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm, is_form
-from scoreline.models.compiled.frames import encoded_form, thresholds
+from scoreline.models.compiled.frames import encoded_form, found_by_search, thresholds
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import (
@@ -56,7 +56,7 @@ def adapt(
     """The model that an unpickled object is.
 
     Args:
-        loaded: the pair (DictVectorizer, estimator), a pipeline, or an estimator.
+        loaded: the pair (DictVectorizer, estimator), a pipeline, an estimator, or a search that has found one.
         features: names of the job's features, in order.
         facts: what else ``describe`` says.
         batch: rows of one predict call; the accelerated form keeps to its own.
@@ -68,6 +68,7 @@ def adapt(
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.pipeline import Pipeline
 
+    loaded = found_by_search(loaded)
     _predict_in_one_thread(loaded)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded

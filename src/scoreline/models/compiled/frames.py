@@ -33,12 +33,18 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
         NoForm: there is no exact one.
     """
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
-    columns = read_columns(steps[:-1], names)
-    if not is_linear(steps[-1]):
-        return _of_trees(steps[-1], columns, tuple(names), predict_as)
-    linear = read_linear(steps[-1], predict_as)
+    columns, last = read_columns(steps[:-1], names), found_by_search(steps[-1])
+    if not is_linear(last):
+        return _of_trees(last, columns, tuple(names), predict_as)
+    linear = read_linear(last, predict_as)
     _require_fit(columns, linear.coefficients.shape[0])
     return Encoded(tuple(names), columns, linear, linear.link, predict_as)
+
+
+def found_by_search(estimator: Any) -> Any:
+    """What predicts in the stead of a search such as GridSearchCV; any other estimator as it is."""
+    is_search = type(estimator).__module__.startswith("sklearn.model_selection.")
+    return getattr(estimator, "best_estimator_", estimator) if is_search else estimator
 
 
 def _of_trees(estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...], predict_as: Wanted) -> Encoded:
@@ -78,7 +84,7 @@ def _with_categories(columns: tuple[Column, ...], trees: Trees) -> tuple[Column,
 
 def thresholds(estimator: Any) -> np.ndarray:
     """Some values at which trees of an estimator turn, and the floats beside them; for a comparison's edges."""
-    last = getattr(estimator, "steps", [("", estimator)])[-1][1]
+    last = found_by_search(getattr(estimator, "steps", [("", estimator)])[-1][1])
     members = np.ravel(np.asarray(getattr(last, "estimators_", [last]), dtype=object))
     values = [one.tree_.threshold[one.tree_.feature >= 0] for one in members[:8] if hasattr(one, "tree_")]
     for stage in getattr(last, "_predictors", [])[:8]:

@@ -18,8 +18,10 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -31,12 +33,12 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from scoreline.errors import ModelFailed
 from scoreline.models.compiled import sklearn_trees
 from scoreline.models.compiled.form import packed, unpacked
-from scoreline.models.sklearn import FrameModel
+from scoreline.models.sklearn import FrameModel, adapt
 
 TEXTS = ["a", "b", "ü", "", "a b"]
 SCALERS = [StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler]
@@ -279,6 +281,33 @@ def test_the_whole_number_beside_a_category_is_not_taken_for_it():
     train = train.with_columns(c=pl.col("c") + 1)
     encoded = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(train.to_pandas(), train["c"])
     assert FrameModel(encoded, ("c",)).accelerated() is None
+
+
+@pytest.mark.parametrize("around", [True, False], ids=["of the pipeline", "in the pipeline"])
+@pytest.mark.parametrize("head", [Ridge(), DecisionTreeRegressor(max_depth=3)], ids=["linear", "tree"])
+def test_what_a_search_has_found_predicts_in_its_stead(head, around):
+    train = rows_of(np.random.default_rng(5), 60, gaps=False).drop("t")
+    grid = {"alpha": [0.1, 1.0]} if isinstance(head, Ridge) else {"min_samples_leaf": [2, 9]}
+    if around:
+        pipeline = make_pipeline(StandardScaler(), head)
+        grid = {f"{pipeline.steps[-1][0]}__{name}": values for name, values in grid.items()}
+        search = GridSearchCV(pipeline, grid, cv=2)
+    else:
+        search = make_pipeline(StandardScaler(), RandomizedSearchCV(head, grid, n_iter=2, cv=2, random_state=0))
+    fitted(search, train, train["x"].to_numpy() * 2)
+    model = adapt(search, ("c", "x", "y"), {})
+    form = model.accelerated()
+    assert model.parity(form, train).agrees
+    assert form.predict(train).values.to_numpy() == pytest.approx(search.predict(train.to_pandas()), rel=1e-12)
+
+
+def test_a_search_over_a_dictionary_pipeline_reads_dictionaries():
+    rows = pl.DataFrame({"k": ["a", "b", "c", "a"] * 5, "n": [1.0, 2.0, 3.0, 4.0] * 5})
+    search = GridSearchCV(make_pipeline(DictVectorizer(), Ridge()), {"ridge__alpha": [0.1, 1.0]}, cv=2)
+    search.fit(rows.to_dicts(), rows["n"])
+    model = adapt(search, ("k", "n"), {})
+    assert model.parity(form := model.accelerated(), rows).agrees
+    assert form.predict(rows).values.to_numpy() == pytest.approx(search.predict(rows.to_dicts()), rel=1e-12)
 
 
 class Own(StandardScaler):
