@@ -50,7 +50,7 @@ def unusable(files: Files, columns: Sequence[str]) -> Iterator[str]:
     csv = files.csv
     if csv.columns and list(csv.columns) != list(columns):
         yield f"the sink {files.path!r} names columns that are not those of output: {', '.join(columns)}"
-    if csv.separator.isalnum() or csv.separator in "+-. ":
+    if csv.separator.isalnum() or csv.separator in "+-.: ":
         yield f"the sink {files.path!r} cannot be separated by {csv.separator!r}; use ',', ';', '|' or a tab"
     if csv.nulls and not _tells_missing(csv.nulls[0], csv.separator):
         yield f"the sink {files.path!r} cannot write {csv.nulls[0]!r} for a missing value; use nulls=['']"

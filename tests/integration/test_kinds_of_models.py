@@ -326,6 +326,69 @@ def test_a_pickled_xgboost_whose_categories_were_cut_wrongly_is_refused(tmp_path
         scored(tmp_path, tmp_path / "models" / "m.pkl", frame.astype({"k": object}), features=features, trusted=True)
 
 
+def test_a_pyfunc_is_given_the_columns_that_its_signature_calls_optional(tmp_path, rows):
+    from mlflow.models import infer_signature
+
+    frame = rows[0][["a", "c"]].rename(columns={"c": "b"})
+    signature = infer_signature(frame)
+    assert [one.required for one in signature.inputs.inputs] == [True, False]
+    (tmp_path / "models").mkdir(mode=0o755)
+    folder = tmp_path / "models" / "m"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow asks for an example and for type hints
+
+        class Gap(mlflow.pyfunc.PythonModel):
+            """Counts what is missing of b, and takes it for missing where it is not given b at all."""
+
+            def predict(self, context, model_input):
+                return model_input.reindex(columns=["a", "b"])["b"].isna().to_numpy().astype(float)
+
+        mlflow.pyfunc.save_model(str(folder), python_model=Gap(), signature=signature, pip_requirements=[])
+    _, published = scored(tmp_path, folder, frame, trusted=True)
+    assert published["p"].to_list() == frame.b.isna().astype(float).tolist()
+    _, published = scored(tmp_path, folder, frame, features=[number("a")], trusted=True)
+    assert set(published["p"]) == {1.0}
+
+
+def test_what_mlflow_was_told_to_call_is_what_predicts(tmp_path, rows):
+    import mlflow.sklearn
+    from sklearn.linear_model import LogisticRegression
+
+    frame, target = rows[0][["a", "b"]], rows[1]
+    model = LogisticRegression().fit(frame, target)
+    (tmp_path / "models").mkdir(mode=0o755)
+    folder = tmp_path / "models" / "m"
+    mlflow.sklearn.save_model(model, str(folder), pyfunc_predict_fn="predict_proba", pip_requirements=[])
+    _, published = scored(tmp_path, folder, frame, output=BOTH, trusted=True)
+    assert (published["no", "yes"].to_numpy() == model.predict_proba(frame)).all()
+
+
+@pytest.mark.parametrize("kind", ["stacking", "voting", "bagging", "alone"])
+def test_the_classes_of_onnx_are_those_of_what_makes_its_outputs(tmp_path, rows, kind):
+    from onnxruntime import InferenceSession
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.tree import DecisionTreeClassifier
+
+    frame = rows[0][["a", "b"]]
+    matrix = frame.to_numpy().astype("f4")
+    target = np.array([1, 2, 3])[np.digitize(frame.a + frame.b, [-0.5, 0.5])]
+    members = [("linear", LogisticRegression()), ("tree", DecisionTreeClassifier(max_depth=3, random_state=0))]
+    model = {
+        "stacking": StackingClassifier(members, cv=2),
+        "voting": VotingClassifier(members, voting="soft", flatten_transform=False),
+        "bagging": BaggingClassifier(members[1][1], 3, random_state=0),
+        "alone": members[1][1],
+    }[kind].fit(matrix, target)
+    content = to_onnx(model, matrix[:1], options={"zipmap": False}).SerializeToString()
+    (tmp_path / "m.onnx").write_bytes(content)
+    expected = InferenceSession(content).run(None, {"X": matrix})[1]
+    output = [prediction(f"p{one}", field=str(one)) for one in (1, 2, 3)]
+    _, published = scored(tmp_path, tmp_path / "m.onnx", frame, "probabilities", output)
+    assert published["p1", "p2", "p3"].to_numpy() == pytest.approx(np.asarray(expected), abs=1e-6)
+
+
 def damaged(path, content):
     path.write_bytes(content)
     store = PathStore(path.parent, path.parent / "home", Trust(path.parent / "home"))

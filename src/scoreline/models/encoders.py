@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 _ENCODERS = {"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}
-_INNER = ("regressor_", "best_estimator_")
-"""Where a target transformer and a search keep the estimator that predicts."""
+_INNER = ("regressor_", "best_estimator_", "estimator_")
+"""Where a target transformer, a search and a threshold keep the estimator that predicts."""
+_MEMBERS = {"VotingRegressor", "VotingClassifier", "StackingRegressor", "StackingClassifier"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Learned:
         values: known categories, as text or as numbers, without the missing one.
         null: whether a missing value was learned, or is filled in before the encoder.
         refuses: whether the encoder raises for an unknown category, for all rows at once.
+        nan: whether NaN was learned, and not None.
     """
 
     name: str
     values: pl.Series
     null: bool
     refuses: bool
+    nan: bool = False
 
     def unseen(self, column: pl.Series) -> pl.Series:
         """(rows,) whether a value was never seen."""
@@ -97,6 +100,10 @@ def _inner(part: Any, names: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, 
         yield transformer, _picked(names, columns)
     for _, transformer in getattr(part, "transformer_list", ()):
         yield transformer, names
+    for member in part.estimators_ if type(part).__name__ in _MEMBERS and hasattr(part, "estimators_") else ():
+        yield member, names
+    for calibrated in getattr(part, "calibrated_classifiers_", ()):
+        yield calibrated.estimator, names
 
 
 def _of_encoder(encoder: Any, names: tuple[str, ...], *, filled: bool) -> Iterator[Learned]:
@@ -109,13 +116,17 @@ def _of_encoder(encoder: Any, names: tuple[str, ...], *, filled: bool) -> Iterat
 
 def _walk_steps(steps: list[Any], names: tuple[str, ...], *, filled: bool) -> Iterator[Learned]:
     for step in steps:
-        if step is None or (isinstance(step, str) and step == "passthrough"):
+        if step is None or (isinstance(step, str) and step == "passthrough") or _is_identity(step):
             continue
         if type(step).__name__ == "SimpleImputer" and _is_missing(step.missing_values) and not step.add_indicator:
             filled = True
             continue
         yield from _walk(step, names, filled=filled)
         return
+
+
+def _is_identity(step: Any) -> bool:
+    return type(step).__name__ == "FunctionTransformer" and step.func is None
 
 
 def _picked(names: tuple[str, ...], columns: Any) -> tuple[str, ...]:
@@ -145,7 +156,8 @@ def _learned(name: str, listed: list[Any], *, filled: bool, refuses: bool) -> Le
     else:
         # A category that is no text beside some that are can equal no text.
         series = pl.Series(name, [value for value in values if isinstance(value, str)], dtype=pl.String)
-    return Learned(name, series, filled or len(values) < len(listed), refuses)
+    nan = len(values) < len(listed) and not any(value is None for value in listed)
+    return Learned(name, series, filled or len(values) < len(listed), refuses, nan)
 
 
 def _is_missing(value: Any) -> bool:

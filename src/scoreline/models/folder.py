@@ -146,7 +146,10 @@ def _read_mlflow(path: Path) -> ModelFolder:
     if not isinstance(flavors, dict):
         raise ModelInvalid(f"{path / MLMODEL} is damaged: it lists no flavors", hint="log the model again")
     known = next((one for one in FLAVORS if isinstance(flavors.get(one), dict)), None)
-    if known is None:
+    pyfunc = flavors.get("python_function")
+    # Who saves a model so asks for another method than predict, which MLflow calls.
+    asks_else = isinstance(pyfunc, dict) and pyfunc.get("predict_fn", "predict") != "predict"
+    if known is None or asks_else:
         return _read_pyfunc(path, form, flavors)
     flavor = flavors[known]
     name = flavor.get(FLAVORS[known])

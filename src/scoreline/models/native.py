@@ -17,6 +17,8 @@ from scoreline.errors import ModelFailed, ModelInvalid
 from scoreline.models.as_is import AsItIs, raised
 from scoreline.models.shapes import AT_ONCE, require_count, require_names
 
+_EXACT = 1 << 53
+_NONE = pl.Series([None], dtype=pl.Float64)
 TRIED = 256
 """Rows that are tried where a file may make its library crash."""
 
@@ -131,6 +133,10 @@ def _coded(values: pl.Series, known: pl.Series) -> tuple[pl.Series, pl.Series]:
     given = given.fill_nan(None) if given.dtype == pl.Float64 else given
     codes = pl.Series(range(known.len()), dtype=pl.Float64)
     coded = given.replace_strict(known, codes, default=None, return_dtype=pl.Float64).alias(values.name)
+    if values.dtype in (pl.Int64, pl.UInt64):  # as a float, a larger one may be its neighbour
+        coded = coded.zip_with(
+            values.is_between(1 - _EXACT if values.dtype.is_signed_integer() else 0, _EXACT - 1), _NONE
+        )
     return coded, coded.is_null() & given.is_not_null()
 
 
@@ -143,6 +149,11 @@ def categories(listed: Sequence[Any], name: str) -> pl.Series:
     if all(isinstance(one, str) for one in listed):
         return pl.Series(name, list(listed), dtype=pl.String)
     if all(isinstance(one, int | float) for one in listed):
+        if any(abs(one) >= _EXACT for one in listed):
+            raise ModelInvalid(
+                f"the model has learned categories of {name!r} beyond 2^53, which no float can tell apart",
+                hint="train it with text for them: .astype(str).astype('category')",
+            )
         return pl.Series(name, [float(one) for one in listed], dtype=pl.Float64)
     raise ModelInvalid(f"the model has learned categories of {name!r} that are neither all text nor all numbers")
 

@@ -94,19 +94,22 @@ def adapt(
             "; mlflow.sklearn.save_model(..., pyfunc_predict_fn='predict_proba') makes it give probabilities",
         )
     signature = _signature(loaded)
-    require_names([name for name, _ in signature or ()], features)
-    types = dict(signature) if signature else dict.fromkeys(features)
+    require_names([name for name, _, required in signature or () if required], features)
+    # MLflow calls a column optional for a missing value in the example that it was shown: it is read all the same.
+    given = {name: kind for name, kind, _ in signature or () if name in features}
+    types = given if signature else dict.fromkeys(features)
     loader = str(loaded.metadata.flavors["python_function"].get("loader_module", "python_function"))
     return PyfuncModel(loaded, tuple(types), types, {"kind": f"MLflow pyfunc, {loader}"} | facts, batch)
 
 
-def _signature(loaded: Any) -> list[tuple[str, str | None]] | None:
-    """(input, MLflow's name of its type) of a model with a signature of named columns, else None."""
+def _signature(loaded: Any) -> list[tuple[str, str | None, bool]] | None:
+    """(input, MLflow's name of its type, whether it is required) of a signature of named columns, else None."""
     schema = loaded.metadata.get_input_schema()
     if schema is None or not schema.has_input_names():
         return None
-    wanted = [one for one in schema.inputs if getattr(one, "required", True)]
-    return [(str(one.name), getattr(one.type, "name", None)) for one in wanted]
+    return [
+        (str(one.name), getattr(one.type, "name", None), bool(getattr(one, "required", True))) for one in schema.inputs
+    ]
 
 
 @dataclass(frozen=True)

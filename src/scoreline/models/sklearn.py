@@ -6,6 +6,7 @@ scikit-learn is imported only when a model is loaded.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -45,7 +46,7 @@ from scoreline.models.shapes import (
 )
 from scoreline.models.structure import is_sound
 from scoreline.models.threads import limited
-from scoreline.models.wrappers import categories_in, with_categories
+from scoreline.models.wrappers import categories_in, file_of, is_booster, with_categories
 
 _DENSE_BYTES = 1 << 26
 
@@ -70,6 +71,8 @@ def adapt(
 
     loaded = found_by_search(loaded)
     _predict_in_one_thread(loaded)
+    if is_booster(loaded):
+        return file_of(loaded).adapt(features, facts, batch, predict)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
         return DictModel(_fitted(vectorizer), _predictor(estimator, predict), features, facts, batch, predict)
@@ -78,24 +81,15 @@ def adapt(
     return FrameModel(_predictor(loaded, predict), features, facts, batch, predict)
 
 
-def _predict_in_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
+def _predict_in_one_thread(estimator: Any) -> None:
     """Sets ``n_jobs`` to 1 in an estimator and all that it is made of.
 
     A forest that predicts in several threads adds its trees up in the order in which they end, so that the last bits of
     a prediction change from run to run. Splits are scored side by side anyway.
     """
-    seen = set() if seen is None else seen
-    if id(estimator) in seen or isinstance(estimator, str | bytes | int | float | type(None)):
-        return
-    seen.add(id(estimator))
-    if isinstance(estimator, list | tuple | dict):
-        for part in estimator.values() if isinstance(estimator, dict) else estimator:
-            _predict_in_one_thread(part, seen)
-    elif hasattr(estimator, "get_params") and not isinstance(estimator, type):
-        if getattr(estimator, "n_jobs", None) not in {None, 1}:
-            estimator.n_jobs = 1
-        for part in list(vars(estimator).values()):
-            _predict_in_one_thread(part, seen)
+    for part in _inner(estimator, set()):
+        if getattr(part, "n_jobs", None) not in {None, 1}:
+            part.n_jobs = 1
 
 
 def _fitted(vectorizer: Any) -> Any:
@@ -155,12 +149,16 @@ class DictModel:
 
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`: the sum of look-ups where it is exact, else that of the matrix."""
+        if not type(self.vectorizer).__module__.startswith("sklearn."):
+            return None
         if not isinstance(self._additive, NoForm):
             return self._additive
         return DictLookup(self._lookup, functools.partial(_call, self.estimator, self.asked), self.facts)
 
     def uncompiled(self) -> str:
         """See `scoreline.abc.TellsWhy.uncompiled`."""
+        if not type(self.vectorizer).__module__.startswith("sklearn."):
+            return f"{type(self.vectorizer).__name__} is a class of its own, which may do anything"
         return str(self._additive) if isinstance(self._additive, NoForm) else ""
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
@@ -236,7 +234,7 @@ class FrameModel:
     def __post_init__(self) -> None:
         require_names(self._names or (), self.inputs)
         count = getattr(self.estimator, "n_features_in_", None)
-        if self._names is None and count is not None:
+        if count is not None and _names_of(self.estimator) is None:
             require_count(count, self.inputs)
 
     def predict(self, features: pl.DataFrame) -> Predictions:
@@ -258,7 +256,7 @@ class FrameModel:
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
-            frame = _pandas(features.select(self._names), missing_is_none=_knows_none(self.estimator))
+            frame = _pandas(features.select(self._names), self._none_to_it)
             if self._categories is not None:
                 frame = with_categories(frame, features, self._categories)
             return _call(self.estimator, self.asked, frame)
@@ -307,27 +305,54 @@ class FrameModel:
     def _categories(self) -> Inputs | None:
         return categories_in(self.estimator)
 
-    @property
+    @functools.cached_property
+    def _names_within(self) -> tuple[str, ...] | None:
+        """The inputs, where parts know names and the whole does not: a pipeline that begins with passthrough."""
+        learned = [names for part in _inner(self.estimator, set()) if (names := _names_of(part)) is not None]
+        same = (names for names in learned if set(names) == set(self.inputs))
+        # In another order than that of its training a part refuses a frame, and an array it does not.
+        return next(same, self.inputs if learned else None)
+
+    @functools.cached_property
+    def _none_to_it(self) -> tuple[str, ...]:
+        """Features whose missing text has to reach an encoder as None, since None is what it has learned."""
+        known = (listed for part in _inner(self.estimator, set()) for listed in getattr(part, "categories_", ()))
+        if not any(None in list(listed) for listed in known):
+            return ()
+        nan = {one.name for one in self._learned if one.nan}
+        return tuple(name for name in self._names or () if name not in nan)
+
+    @functools.cached_property
     def _names(self) -> tuple[str, ...] | None:
-        names = getattr(self.estimator, "feature_names_in_", None)
-        if names is None:
-            return None
-        found = tuple(str(name) for name in names)
-        # So LightGBM calls the columns of an array, which have no names.
-        return None if found == tuple(f"Column_{at}" for at in range(len(found))) else found
+        has_names = getattr(self.estimator, "feature_names_in_", None) is not None
+        return _names_of(self.estimator) if has_names else self._names_within
 
 
-def _knows_none(estimator: Any) -> bool:
-    """Whether an encoder in a pipeline has learned None as a category: then missing text has to reach it as None."""
-    if any(None in list(known) for known in getattr(estimator, "categories_", ())):
-        return True
-    inner = [step for _, step in getattr(estimator, "steps", ())]
-    inner += [transformer for _, transformer, *_ in getattr(estimator, "transformers_", ())]
-    return any(_knows_none(one) for one in inner)
+def _names_of(estimator: Any) -> tuple[str, ...] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        return None
+    found = tuple(str(name) for name in names)
+    # So LightGBM calls the columns of an array, which have no names.
+    return None if found == tuple(f"Column_{at}" for at in range(len(found))) else found
 
 
-def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
-    """A pandas frame as ``pandas.read_parquet`` would give it, where missing text is NaN; or with None instead."""
+def _inner(estimator: Any, seen: set[int]) -> Iterator[Any]:
+    """An estimator and all that it is made of."""
+    if id(estimator) in seen or isinstance(estimator, str | bytes | int | float | type | None):
+        return
+    seen.add(id(estimator))
+    if isinstance(estimator, list | tuple | dict):
+        for part in estimator.values() if isinstance(estimator, dict) else estimator:
+            yield from _inner(part, seen)
+    elif hasattr(estimator, "get_params"):
+        yield estimator
+        for part in list(vars(estimator).values()):
+            yield from _inner(part, seen)
+
+
+def _pandas(features: pl.DataFrame, none: Sequence[str]) -> Any:
+    """A pandas frame as ``pandas.read_parquet`` would give it, where missing text is NaN, or None in some features."""
     try:
         import pandas as pd  # noqa: F401
     except ImportError as error:
@@ -335,8 +360,8 @@ def _pandas(features: pl.DataFrame, *, missing_is_none: bool) -> Any:
             "pandas is not installed, and a model with named columns needs it", hint="pip install 'scoreline[sklearn]'"
         ) from error
     frame = features.to_pandas()
-    if missing_is_none:
-        for name in features.select(pl.col(pl.String)).columns:
+    for name in none:
+        if features.schema[name] == pl.String:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame
 

@@ -6,11 +6,12 @@ estimator of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from scoreline.models.native import Inputs
+from scoreline.models.native import Inputs, Native
 
 LIBRARIES = {"xgboost", "lightgbm"}
 
@@ -19,6 +20,21 @@ def library_of(estimator: Any) -> str | None:
     """Which of these libraries it is an estimator of, or of a subclass; None: of neither."""
     roots = (base.__module__.partition(".")[0] for base in type(estimator).__mro__)
     return next((root for root in roots if root in LIBRARIES), None)
+
+
+def is_booster(estimator: Any) -> bool:
+    """Whether it is a bare ``Booster`` of one of these libraries."""
+    return type(estimator).__name__ == "Booster" and library_of(estimator) is not None
+
+
+def file_of(booster: Any) -> Native:
+    """A bare ``Booster`` as its file would be read: it knows names and categories, and takes codes for them."""
+    from scoreline.models import lightgbm, xgboost
+
+    if library_of(booster) == "lightgbm":
+        return lightgbm.read(booster.model_to_string().encode(), "in the pickle")
+    # Who made it is not known: what is written here is of the running version.
+    return replace(xgboost.read(bytes(booster.save_raw("ubj")), "in the pickle"), made_by=None)
 
 
 def categories_in(estimator: Any) -> Inputs | None:

@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.ensemble import VotingRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -85,7 +87,20 @@ def test_an_imputer_before_the_encoder_fills_what_is_missing():
     assert unseen(columns(("e", steps, ["zone"]))) == {"zone": 2}
 
 
-@pytest.mark.parametrize("before", [FunctionTransformer(), SimpleImputer(strategy="most_frequent", add_indicator=True)])
+def test_a_function_transformer_without_a_function_passes_everything_on():
+    steps = make_pipeline(FunctionTransformer(), OneHotEncoder(**IGNORING))
+    assert unseen(columns(("e", steps, ["zone"]))) == unseen(columns(("e", OneHotEncoder(**IGNORING), ["zone"]))) != {}
+
+
+def test_members_of_an_ensemble_are_followed():
+    inner = make_pipeline(columns(("e", OneHotEncoder(**IGNORING), ["zone"])), LinearRegression())
+    model = VotingRegressor([("one", inner), ("two", clone(inner))]).fit(TRAINING, TARGET)
+    assert adapt(model, NAMES, {}).predict(ROWS).unseen == {"zone": 3}
+
+
+@pytest.mark.parametrize(
+    "before", [FunctionTransformer(lambda frame: frame), SimpleImputer(strategy="most_frequent", add_indicator=True)]
+)
 def test_behind_other_transformers_nothing_is_claimed(before):
     training = TRAINING.assign(zone=["a", "b", None, "a"]) if isinstance(before, SimpleImputer) else TRAINING
     assert unseen(columns(("e", make_pipeline(before, OneHotEncoder(**IGNORING)), ["zone"])), training=training) == {}

@@ -29,6 +29,8 @@ def additive_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, pre
         NoForm: it would not be exact.
     """
     steps = getattr(estimator, "steps", None)
+    if steps is not None and not type(estimator).__module__.startswith("sklearn."):
+        raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
     last = steps[0][1] if steps is not None and len(steps) == 1 else estimator
     linear = read_linear(last, predict_as)
     if lookup.dtype != np.float64:

@@ -32,6 +32,8 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
     Raises:
         NoForm: there is no exact one.
     """
+    if hasattr(estimator, "steps") and not type(estimator).__module__.startswith("sklearn."):
+        raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     columns, last = read_columns(steps[:-1], names), found_by_search(steps[-1])
     if not is_linear(last):

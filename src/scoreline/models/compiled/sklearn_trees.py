@@ -239,7 +239,7 @@ def _categorical(estimator: Any) -> tuple[np.ndarray, dict[int, np.ndarray], dic
         if all(isinstance(value, str) for value in values):
             texts[column] = tuple(map(str, values))
             known[column] = np.arange(len(values), dtype=np.float64)
-        elif np.asarray(categories).dtype.kind in "biuf" and all(abs(value) <= _EXACT for value in values):
+        elif np.asarray(categories).dtype.kind in "biuf" and all(abs(value) < _EXACT for value in values):
             known[column] = np.array(values, dtype=np.float64)
         else:
             raise NoForm(

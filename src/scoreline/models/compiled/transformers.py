@@ -55,6 +55,8 @@ def _after(step: Any, columns: list[Column]) -> list[Column]:
 
 
 def _beside_each_other(step: Any, columns: list[Column]) -> list[Column]:
+    if step.transformer_weights:
+        raise NoForm("a ColumnTransformer with transformer_weights is not known to be reproduced exactly")
     names = [str(name) for name in getattr(step, "feature_names_in_", ())]
     found: list[Column] = []
     for _, inner, chosen in step.transformers_:
