@@ -63,6 +63,7 @@ def test_parquet_holds_everything():
         (Csv(columns=["b", "a"]), "not those of output: a, b"),
         (Csv(separator="1"), "cannot be separated by '1'"),
         (Csv(separator="-"), "cannot be separated by '-'"),
+        (Csv(separator=":"), "cannot be separated by ':'"),
         (Csv(nulls=["NaN"]), "cannot write 'NaN'"),
         (Csv(nulls=["-1"]), "cannot write '-1'"),
         (Csv(nulls=["true"]), "cannot write 'true'"),
