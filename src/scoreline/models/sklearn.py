@@ -16,6 +16,7 @@ from scoreline.abc import Model, Parity, Predictions, TellsWhy
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid, ScorelineError
 from scoreline.models.as_is import raised, same_predictions
 from scoreline.models.compiled.additive import Additive
+from scoreline.models.compiled.columns import is_exact
 from scoreline.models.compiled.dict_linear import additive_form
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm, is_form
@@ -49,6 +50,7 @@ from scoreline.models.threads import limited
 from scoreline.models.wrappers import categories_in, file_of, is_booster, with_categories
 
 _DENSE_BYTES = 1 << 26
+_KNOWN_CODE = ("sklearn.", "xgboost.", "lightgbm.")
 
 
 def adapt(
@@ -72,7 +74,8 @@ def adapt(
     loaded = found_by_search(loaded)
     _predict_in_one_thread(loaded)
     if is_booster(loaded):
-        return file_of(loaded).adapt(features, facts, batch, predict)
+        file = file_of(loaded)
+        return file.adapt(features, {"kind": file.about()["kind"]} | facts, batch, predict)
     if isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], DictVectorizer):
         vectorizer, estimator = loaded
         return DictModel(_fitted(vectorizer), _predictor(estimator, predict), features, facts, batch, predict)
@@ -246,13 +249,35 @@ class FrameModel:
         # Asked for all rows at once, so that positions are those of the asker.
         unseen = self._categories.codes(features)[1] if self._categories is not None else {}
         try:
-            values = pl.concat([self._predicted(part) for part in slices(features, self.batch or AT_ONCE)])
+            values = pl.concat([self._alone(part) for part in slices(features, self.batch or AT_ONCE)])
         except ModelFailed as error:
             # An encoder refuses a whole batch for one unknown category; whoever asked may leave these rows out.
             if rows := refused_rows(self._learned, features):
                 error.facts["unseen"] = rows
             raise
         return Predictions(values, unseen | count_unseen(self._learned, features))
+
+    def _alone(self, features: pl.DataFrame) -> pl.Series:
+        """Of each row, whatever stands beside it: to pandas one missing whole number makes floats of its column."""
+        gaps = [one.is_null() for one in features.select(self.inputs) if self._may_see(one)]
+        if not gaps:
+            return self._predicted(features)
+        kinds = pl.select(pl.concat_str([mask.cast(pl.Int8) for mask in gaps])).to_series()
+        rows = [(kinds == kind).arg_true() for kind in kinds.unique(maintain_order=True)]
+        values = pl.concat([self._predicted(features[some]) for some in rows])
+        return values.gather(pl.concat(rows).arg_sort())
+
+    def _may_see(self, column: pl.Series) -> bool:
+        """Whether it may matter to the model that a column of whole numbers became floats, as it does to text of it."""
+        if not (column.dtype.is_integer() or column.dtype == pl.Boolean) or not column.null_count():
+            return False
+        return self._runs_other_code or (column.dtype != pl.Boolean and not is_exact(column))
+
+    @functools.cached_property
+    def _runs_other_code(self) -> bool:
+        parts = list(_inner(self.estimator, set()))
+        known = all(type(one).__module__.startswith(_KNOWN_CODE) for one in parts)
+        return not known or any(getattr(one, "func", None) is not None for one in parts)
 
     def _predicted(self, features: pl.DataFrame) -> pl.Series:
         if self._names is not None:
@@ -434,4 +459,5 @@ def _why(matrix: Any) -> str:
 def name_of(estimator: Any) -> str:
     """What people call an estimator or pipeline."""
     steps = getattr(estimator, "steps", None)
-    return " + ".join(type(step).__name__ for _, step in steps) if steps else type(estimator).__name__
+    named = (step if isinstance(step, str) else type(step).__name__ for _, step in steps or ())
+    return " + ".join(named) if steps else type(estimator).__name__

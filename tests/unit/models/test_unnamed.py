@@ -13,7 +13,7 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from scoreline.errors import ModelInvalid
 from scoreline.models.sklearn import adapt
@@ -116,6 +116,30 @@ def test_missing_text_is_none_to_one_encoder_and_nan_to_another():
     adapted = adapt(model, ("s", "t"), {})
     assert adapted.predict(TEXTS).values.to_numpy() == pytest.approx(model.predict(train))
     assert adapted.parity(adapted.accelerated(), TEXTS).agrees
+
+
+def as_text(frame):
+    return frame.astype(str)
+
+
+@pytest.mark.parametrize("batch", [None, 7])
+@pytest.mark.parametrize(
+    ("first", "codes"), [([FunctionTransformer(as_text)], [1, 2, 3]), ([], [2**60, 2**60 + 1, 2**60 + 2])]
+)
+def test_a_prediction_of_a_whole_number_does_not_depend_on_a_missing_one_beside_it(first, codes, batch):
+    rows = pl.DataFrame({"k": [codes[at % 3] for at in range(30)], "x": np.arange(30) % 4})
+    encoder = ColumnTransformer(
+        [("k", make_pipeline(*first, OneHotEncoder(handle_unknown="ignore")), ["k"])], remainder="passthrough"
+    )
+    fitted = make_pipeline(encoder, Ridge(0.1)).fit(rows.to_pandas(), np.arange(30) % 3 * 10)
+    model = adapt(fitted, ("k", "x"), {}, batch)
+    whole = model.predict(rows).values
+    gaps = rows.with_columns(pl.when(~pl.int_range(30).is_in([4, 11, 29])).then("k").alias("k"))
+    found = model.predict(gaps).values
+    kept = gaps["k"].is_not_null()
+    assert found.filter(kept).to_numpy() == pytest.approx(whole.filter(kept).to_numpy())
+    alone = [model.predict(gaps[at]).values[0] for at in range(30)]
+    assert found.to_numpy() == pytest.approx(alone)
 
 
 class Closed(Pipeline):

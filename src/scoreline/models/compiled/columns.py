@@ -166,9 +166,17 @@ def rounds_twice(column: pl.Series) -> bool:
     """
     if column.dtype not in (pl.Int64, pl.UInt64):
         return False
-    lowest = -_EXACT if column.dtype.is_signed_integer() else 0
-    large = column.filter(~column.is_between(lowest, _EXACT)).to_numpy()
+    large = column.filter(~_are_exact(column)).to_numpy()
     return bool((large.astype(np.float32) != large.astype(np.float64).astype(np.float32)).any())
+
+
+def is_exact(column: pl.Series) -> bool:
+    """Whether each whole number of it is a 64-bit float."""
+    return column.dtype not in (pl.Int64, pl.UInt64) or bool(_are_exact(column).fill_null(value=True).all())
+
+
+def _are_exact(column: pl.Series) -> pl.Series:
+    return column.is_between(-_EXACT if column.dtype.is_signed_integer() else 0, _EXACT)
 
 
 def header_of(columns: Sequence[Column]) -> list[dict[str, Any]]:
