@@ -259,7 +259,7 @@ class FrameModel:
 
     def _alone(self, features: pl.DataFrame) -> pl.Series:
         """Of each row, whatever stands beside it: to pandas one missing whole number makes floats of its column."""
-        gaps = [one.is_null() for one in features.select(self.inputs) if self._may_see(one)]
+        gaps = [one.is_null() for one in features.select(self._names or self.inputs) if self._may_see(one)]
         if not gaps:
             return self._predicted(features)
         kinds = pl.select(pl.concat_str([mask.cast(pl.Int8) for mask in gaps])).to_series()
