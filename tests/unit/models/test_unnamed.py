@@ -173,3 +173,19 @@ def test_subclasses_and_weights_have_no_form():
     assert model.uncompiled() == "Lower is a class of its own, which may do anything"
     dictionaries = Closed([("v", DictVectorizer()), ("m", Ridge())]).fit(rows, [1.0, 2.0] * 4)
     assert "a class of its own" in adapt(dictionaries, ("t",), {}).uncompiled()
+
+
+def test_boosting_over_categories_that_floats_cannot_tell_apart_has_no_form():
+    frame = pd.DataFrame({"k": pd.Categorical([1, 2**53] * 30)})
+    boosted = HistGradientBoostingRegressor(min_samples_leaf=2).fit(frame, np.arange(60) % 2)
+    model = adapt(boosted, ("k",), {})
+    assert model.accelerated() is None
+    assert "neither all texts nor plain numbers" in model.uncompiled()
+
+
+def test_a_model_of_fewer_features_than_the_job_declares_is_given_its_own():
+    rows = ROWS.with_columns(b=pl.col("b").cast(pl.Int64), c=pl.lit("z"))
+    text = make_pipeline(FunctionTransformer(as_text), OneHotEncoder(handle_unknown="ignore"), Ridge(0.1))
+    model = adapt(text.fit(rows.select("b").to_pandas(), TARGET), ("a", "b", "c"), {})
+    gaps = rows.select(pl.when(pl.int_range(6) != 2).then("b").alias("b"))
+    assert model.predict(gaps).values.to_list() == [model.predict(gaps[at]).values[0] for at in range(6)]
