@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from scoreline.abc import Model, Parity, Predictions
+from scoreline.abc import Model, Parity
 from scoreline.errors import ModelFailed
 
 
 class AsItIs:
-    """The part of `scoreline.abc.Model` that is the same for all of them.
+    """What of `scoreline.abc.Model` is the same for all of them; `predict` is their own.
 
     Attributes:
         inputs: the job's features in the model's order.
@@ -21,15 +21,11 @@ class AsItIs:
     inputs: tuple[str, ...]
     facts: dict[str, Any]
 
-    def predict(self, features: pl.DataFrame) -> Predictions:
-        """See `scoreline.abc.Model.predict`."""
-        raise NotImplementedError
-
     def accelerated(self) -> Model | None:
         """See `scoreline.abc.Model.accelerated`."""
         return None
 
-    def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
+    def parity(self: Model, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`."""
         return same_predictions(self, candidate, features)
 
