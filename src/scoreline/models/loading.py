@@ -19,11 +19,12 @@ from typing import Any
 from scoreline.abc import Model
 from scoreline.errors import MissingExtra, ModelInvalid, ModelUntrusted
 from scoreline.models.changed import changed_meaning
+from scoreline.models.estimators import name_of, outputs_of
 from scoreline.models.folder import digest_of, read_folder
 from scoreline.models.kinds import LIBRARIES, PYFUNC, SKOPS, kind_of, read_native
 from scoreline.models.pair import Pair, read_pair
 from scoreline.models.pinned import Pinned
-from scoreline.models.sklearn import adapt, compiled_of, name_of, outputs_of
+from scoreline.models.sklearn import adapt, compiled_of
 from scoreline.models.skops_pair import read_skops_pair
 from scoreline.models.structure import is_sound
 from scoreline.neighbours import importable

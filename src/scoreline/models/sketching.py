@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from scoreline.models.encoders import learned_by
+from scoreline.models.estimators import name_of
 from scoreline.models.kept import KeptModel
 from scoreline.models.kinds import LIBRARIES, PYFUNC, kind_of, read_native
 from scoreline.models.loading import describe_content, open_model
-from scoreline.models.sklearn import name_of
 from scoreline.sketch import Sketch, Wanted
 
 _SHOWN = 2_000

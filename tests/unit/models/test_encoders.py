@@ -183,7 +183,7 @@ def test_the_other_rows_are_predicted_without_them():
 
 
 def test_positions_are_those_of_all_rows_not_of_a_slice(monkeypatch):
-    monkeypatch.setattr("scoreline.models.sklearn.AT_ONCE", 2)
+    monkeypatch.setattr("scoreline.models.frame_model.AT_ONCE", 2)
     with pytest.raises(ModelFailed) as caught:
         refusing().predict(ROWS)
     assert caught.value.unseen == {"zone": [1, 2, 4], "code": [2]}

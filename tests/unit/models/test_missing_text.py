@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoreline.models import sklearn as adapter
+from scoreline.models import dict_model, frame_model
 from scoreline.models.sklearn import adapt
 
 AREAS = ["a", None, "b", None, "a", "c", "b", "c"]
@@ -58,6 +58,7 @@ def test_predictions_in_slices_are_those_at_once(missing, rows, monkeypatch):
     areas = [None, None, None, "a", "b", "c", "a", None, "b", "a", "c", None]
     miles = [0.5 * row for row in range(len(areas))]
     at_once = predicted(pipeline, areas, miles)
-    monkeypatch.setattr(adapter, "AT_ONCE", rows)
+    for module in (dict_model, frame_model):
+        monkeypatch.setattr(module, "AT_ONCE", rows)
     np.testing.assert_allclose(predicted(pipeline, areas, miles), at_once, rtol=1e-12)
     np.testing.assert_allclose(at_once, pipeline.predict(trips(areas, miles, missing)), rtol=1e-12)

@@ -25,9 +25,11 @@ from tests.unit.models.pickles import RECORDS, TARGET, pair
 
 from scoreline.errors import MissingExtra, ModelFailed, ModelInvalid
 from scoreline.models.dict_lookup import DictLookup
+from scoreline.models.dict_model import DictModel
+from scoreline.models.frame_model import FrameModel
 from scoreline.models.kept import KeptModel
 from scoreline.models.loading import describe_content
-from scoreline.models.sklearn import DictModel, FrameModel, adapt
+from scoreline.models.sklearn import adapt
 
 ROWS = pl.DataFrame({"r": ["1_2", "9_9", "5_6", None], "d": [1.5, 2.0, 0.0, -1.0]})
 NUMBERS = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})

@@ -38,7 +38,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from scoreline.errors import ModelFailed
 from scoreline.models.compiled import sklearn_trees
 from scoreline.models.compiled.form import packed, unpacked
-from scoreline.models.sklearn import FrameModel, adapt
+from scoreline.models.frame_model import FrameModel
+from scoreline.models.sklearn import adapt
 
 TEXTS = ["a", "b", "ü", "", "a b"]
 SCALERS = [StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler]
