@@ -10,9 +10,9 @@ import polars as pl
 
 from scoreline.abc import Model, Parity, Predictions
 from scoreline.errors import ModelFailed
-from scoreline.models.compiled.additive import Additive
-from scoreline.models.compiled.dict_linear import additive_form
-from scoreline.models.compiled.form import NoForm, is_form
+from scoreline.models.compiled.dicts import dict_form
+from scoreline.models.compiled.form import Form, NoForm, is_form
+from scoreline.models.compiled.frames import thresholds
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import (
@@ -21,6 +21,8 @@ from scoreline.models.dict_lookup import (
     VocabularyLookup,
     compare_matrices,
     with_edges,
+    with_gaps,
+    with_values,
 )
 from scoreline.models.estimators import call, name_of, outputs_of
 from scoreline.models.shapes import (
@@ -56,30 +58,34 @@ class DictModel:
 
     def matrix(self, features: pl.DataFrame) -> Matrix:
         """What the vectorizer itself makes of (rows, inputs): (rows, vocabulary)."""
+        import numpy as np
+
         try:
-            return self.vectorizer.transform(features.select(self.inputs).to_dicts())
+            with np.errstate(over="ignore"):  # a huge number is infinite to a vectorizer of small floats
+                return self.vectorizer.transform(features.select(self.inputs).to_dicts())
         except (TypeError, ValueError, OverflowError) as error:
             raise ModelFailed(f"the model's DictVectorizer refused the features: {error}") from error
 
     def accelerated(self) -> Model | None:
-        """See `scoreline.abc.Model.accelerated`: the sum of look-ups where it is exact, else that of the matrix."""
+        """See `scoreline.abc.Model.accelerated`: its form where that is exact, else the matrix by look-up."""
         if not type(self.vectorizer).__module__.startswith("sklearn."):
             return None
-        if not isinstance(self._additive, NoForm):
-            return self._additive
+        if not isinstance(self._form, NoForm):
+            return self._form
         return DictLookup(self._lookup, functools.partial(call, self.estimator, self.asked), self.facts)
 
     def uncompiled(self) -> str:
         """See `scoreline.abc.TellsWhy.uncompiled`."""
         if not type(self.vectorizer).__module__.startswith("sklearn."):
             return f"{type(self.vectorizer).__name__} is a class of its own, which may do anything"
-        return str(self._additive) if isinstance(self._additive, NoForm) else ""
+        return str(self._form) if isinstance(self._form, NoForm) else ""
 
     def parity(self, candidate: Model, features: pl.DataFrame) -> Parity:
         """See `scoreline.abc.Model.parity`: the matrices must be the same, and so the predictions."""
         if is_form(candidate):
             rows = features.select(self.inputs)
-            return compare(self, candidate, rows, with_edges(rows)[rows.height :])
+            turns = with_values(rows, thresholds(self.estimator).tolist())
+            return compare(self, candidate, rows, with_edges(rows)[rows.height :], turns, with_gaps(rows))
         assert isinstance(candidate, DictLookup)
         tried = with_edges(features.select(self.inputs))
         difference = self._matrices_differ(tried, candidate.lookup)
@@ -96,14 +102,11 @@ class DictModel:
         )
 
     def _matrices_differ(self, tried: pl.DataFrame, lookup: VocabularyLookup) -> str:
-        import numpy as np
-
-        with np.errstate(over="ignore"):  # a made-up huge number may be infinite to a vectorizer of small floats
-            try:
-                original = self.matrix(tried)
-            except ModelFailed as error:
-                return f"the original refuses missing or huge values: {error.message}"
-            return compare_matrices(original, lookup.matrix(tried))
+        try:
+            original = self.matrix(tried)
+        except ModelFailed as error:
+            return f"the original refuses missing or huge values: {error.message}"
+        return compare_matrices(original, lookup.matrix(tried))
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
@@ -117,9 +120,9 @@ class DictModel:
         }
 
     @functools.cached_property
-    def _additive(self) -> Additive | NoForm:
+    def _form(self) -> Form | NoForm:
         try:
-            return additive_form(self.vectorizer, self.estimator, self._lookup, cast("Wanted", self.asked))
+            return dict_form(self.vectorizer, self.estimator, self._lookup, cast("Wanted", self.asked))
         except NoForm as reason:
             return NoForm(str(reason))  # without the frames that it came through
 

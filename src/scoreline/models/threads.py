@@ -22,25 +22,27 @@ class _Known:
 
     Attributes:
         controller: of threadpoolctl, None where it is not installed.
-        modules: how many Python had imported then: with more of them there may be more libraries.
+        modules: how many Python had imported then, and the last of them: with others there may be other libraries.
         users: calls that need BLAS in one thread.
         blas: restores what it was before the first of them.
     """
 
     controller: Any = None
-    modules: int = 0
+    modules: tuple[int, str] | None = None
     users: int = 0
     blas: Any = None
 
     def look(self) -> Any:
         with _LOCK:
-            if self.modules != len(sys.modules):
+            # Before they are looked for: another thread may import one meanwhile.
+            modules = len(sys.modules), next(reversed(sys.modules))
+            if self.modules != modules:
                 try:
                     import threadpoolctl
                 except ImportError:
                     return None
                 self.controller = threadpoolctl.ThreadpoolController()
-                self.modules = len(sys.modules)
+                self.modules = modules
             return self.controller
 
 

@@ -385,7 +385,7 @@ LOOKED_UP = {
     "classes": ["1", "2"],
     "compiled": (
         None,
-        f"KNeighborsClassifier is no linear model that predicts plain sums; {ALL_THE_SAME}",
+        f"KNeighborsClassifier is not known to be reproduced exactly; {ALL_THE_SAME}",
     ),
 }
 

@@ -22,7 +22,7 @@ from scoreline.abc import Compiled, Parity
 from scoreline.codebase import version_of
 from scoreline.models.compiled.form import Form, about_in, packed, unpacked
 
-COMPILER = 2
+COMPILER = 3
 """Raised when a form of the same model would be another one."""
 COMPILED, MACHINE_CODE = "compiled", "machine-code"
 """Folders: of all that belongs to forms in a home, and in it of what Numba has made."""

@@ -7,14 +7,16 @@ order, so that each number has the original's bits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from scoreline.errors import ModelFailed
+from scoreline.models.compiled.pairs import PairTable
 
 Operation = Literal[
     "fill", "fill_floats", "mark", "mark_floats", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"
@@ -25,7 +27,7 @@ Step = tuple[Operation, float]
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Codes:
     """The categories of one feature.
 
@@ -35,6 +37,7 @@ class Codes:
         missing: what a missing value becomes; None: the original refuses it, as an unknown one is refused.
         unknown: what any other value becomes; None: the original refuses it, and all rows beside it.
         fill: what a missing value is taken for before it is looked up.
+        pairs: the table of its two whole numbers, where the feature is given as these.
     """
 
     known: pl.Series
@@ -42,6 +45,14 @@ class Codes:
     missing: float | None
     unknown: float | None
     fill: str | float | None = None
+    pairs: PairTable | None = None
+
+    def in_parts(self, separator: str) -> Codes | None:
+        """The same for texts that are given as the two whole numbers that they join; None where they are not."""
+        if self.known.dtype != pl.String or self.missing is not None or self.fill is not None:
+            return None  # a pair of which a part is missing is one that was never seen
+        table = _table(self, separator)
+        return None if table is None else replace(self, pairs=table)
 
     def look_up(self, name: str, column: pl.Series) -> tuple[np.ndarray, int]:
         """(rows,) numbers, and how many values were never seen.
@@ -49,22 +60,33 @@ class Codes:
         Raises:
             ModelFailed: the original refuses some of them, or the feature is of another kind than in training.
         """
+        if self.pairs is not None and column.dtype.is_nested():
+            found, missing = self.pairs.look_up(column), None
+        else:
+            found, missing = self._found(name, column)
+        unknown = found == self.known.len()
+        if missing is not None:
+            unknown &= ~missing
+        if self.unknown is None and unknown.any():
+            raise ModelFailed(
+                f"the model has never seen some categories of {name!r}",
+                unseen={name: np.flatnonzero(unknown).tolist()},
+            )
+        others = self.unknown if self.unknown is not None else np.nan
+        numbers = np.append(self.numbers, [others])[found]
+        if missing is not None:
+            numbers[missing] = self.missing
+        return numbers, int(np.count_nonzero(unknown))
+
+    def _found(self, name: str, column: pl.Series) -> tuple[np.ndarray, np.ndarray | None]:
+        """(rows,) positions among the known, or their number; (rows,) whether it is missing, if that was learned."""
         column = self._comparable(name, column)
         if self.fill is not None:
             column = column.fill_null(self.fill)
-        missing = column.is_null()
-        place = pl.int_range(self.known.len(), dtype=pl.Int32, eager=True)
-        found = column.replace_strict(self.known, place, default=-1, return_dtype=pl.Int32)
-        unknown = (found < 0) & ~missing if self.missing is not None else found < 0
-        if self.unknown is None and unknown.any():
-            raise ModelFailed(
-                f"the model has never seen some categories of {name!r}", unseen={name: unknown.arg_true().to_list()}
-            )
-        others = self.unknown if self.unknown is not None else np.nan
-        numbers = np.append(self.numbers, [others])[found.to_numpy()]
-        if self.missing is not None:
-            numbers[missing.to_numpy()] = self.missing
-        return numbers, int(unknown.sum())
+        count = self.known.len()
+        place = pl.int_range(count, dtype=pl.Int32, eager=True)
+        found = column.replace_strict(self.known, place, default=count, return_dtype=pl.Int32)
+        return found.to_numpy(), column.is_null().to_numpy() if self.missing is not None else None
 
     def _comparable(self, name: str, column: pl.Series) -> pl.Series:
         is_text = self.known.dtype == pl.String
@@ -78,7 +100,7 @@ class Codes:
         raise ModelFailed(f"{name!r} is {column.dtype}, and the model has learned {self.known.dtype}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One column of a matrix, or several of which a category sets one to 1.
 
@@ -100,6 +122,11 @@ class Column:
     def width(self) -> int:
         """Columns of the matrix that it makes."""
         return self.spread or 1
+
+    def in_parts(self, separator: str) -> Column | None:
+        """The same for a text that is given as the two whole numbers that it joins; None where it is not."""
+        codes = None if self.codes is None else self.codes.in_parts(separator)
+        return None if codes is None else replace(self, codes=codes)
 
     def values(self, column: pl.Series) -> tuple[np.ndarray, int]:
         """(rows,) numbers, places where it is spread, and how many categories were never seen.
@@ -126,6 +153,12 @@ class Column:
         if self.finite and np.isinf(numbers).any():
             raise ModelFailed(f"the model cannot take an infinite {self.source!r}")
         return numbers
+
+
+@functools.lru_cache(maxsize=4)
+def _table(codes: Codes, separator: str) -> PairTable | None:
+    """Made once for all splits, and all runs of a process, that use one form."""
+    return PairTable.of(codes.known, separator)
 
 
 def _is_number(kind: pl.DataType) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from scoreline.models.compiled.linear import EPSILON, Linear
 from scoreline.models.compiled.link import Link, Wanted
 from scoreline.models.compiled.trees import Trees
 
-_MATRIX_BYTES = 1 << 26
 _TREES = "trees."
 
 
@@ -40,6 +39,23 @@ class Encoded(LastForm):
     predict_as: Wanted = "value"
 
     kind = "encoded"
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Features that it wants as a struct of two whole numbers instead of their joined text."""
+        return frozenset(one.source for one in self.columns if one.codes is not None and one.codes.pairs is not None)
+
+    def in_parts(self, separators: Mapping[str, str]) -> Encoded:
+        """The same form for features that are given in parts, as far as their texts are two whole numbers.
+
+        Args:
+            separators: feature -> what joins its two parts.
+        """
+        apart = {one: one.in_parts(separators[one.source]) for one in self.columns if one.source in separators}
+        # All that is made of a feature is made of its parts, or nothing is.
+        whole = {one.source for one, other in apart.items() if other is None}
+        chosen = {one: other for one, other in apart.items() if other is not None and one.source not in whole}
+        return replace(self, columns=tuple(chosen.get(one, one) for one in self.columns)) if chosen else self
 
     def predict(self, features: pl.DataFrame) -> Predictions:
         """See `scoreline.abc.Model.predict`."""
@@ -91,13 +107,15 @@ class Encoded(LastForm):
         else:
             named = {name[len(_TREES) :]: array for name, array in arrays.items()}
             head = Trees.of(header["trees"], named)
+            if head.keys.width != len(columns):
+                raise ValueError("trees and columns do not fit each other")
         return cls(tuple(header["inputs"]), columns, head, link, header["predict_as"])
 
     def _scores(self, features: pl.DataFrame) -> tuple[np.ndarray, dict[str, int]]:
         values, unseen = self._values(features)
         if isinstance(self.head, Linear):
             return _sums(self.columns, self.head, values, features.height), unseen
-        return _walked(self.columns, self.head, values, features.height), unseen
+        return _walked(self.head, values, features.height), unseen
 
     def _values(self, features: pl.DataFrame) -> tuple[list[np.ndarray], dict[str, int]]:
         """(rows,) numbers of each column, and feature -> rows with a category that was never seen."""
@@ -148,31 +166,13 @@ def _magnitudes(columns: tuple[Column, ...], head: Linear, values: list[np.ndarr
     return np.asarray(np.max(total, axis=1))
 
 
-def _walked(columns: tuple[Column, ...], head: Trees, values: list[np.ndarray], rows: int) -> np.ndarray:
-    width = sum(column.width for column in columns)
-    step = max(1, _MATRIX_BYTES // (8 * width))
-    scores = np.empty((rows, head.outputs))
-    for start in range(0, rows, step):
-        matrix = _matrix(columns, [one[start : start + step] for one in values], width)
-        if head.refuses(matrix).any():
-            raise ModelFailed("the model cannot take missing, infinite or huge numbers, and the features have some")
-        scores[start : start + step] = head.scores(matrix)
-    return scores
-
-
-def _matrix(columns: tuple[Column, ...], values: list[np.ndarray], width: int) -> np.ndarray:
-    """(rows, width) what the estimator itself would read."""
-    rows = len(values[0])
-    matrix = np.zeros((rows, width))
-    start = 0
-    for column, numbers in zip(columns, values, strict=True):
-        if column.spread:
-            (there,) = np.nonzero(numbers >= 0)
-            matrix[there, start + numbers[there].astype(np.int64)] = 1.0
-        else:
-            matrix[:, start] = numbers
-        start += column.width
-    return matrix
+def _walked(head: Trees, values: list[np.ndarray], rows: int) -> np.ndarray:
+    matrix = np.empty((rows, len(values)))
+    for at, numbers in enumerate(values):
+        matrix[:, at] = numbers
+    if head.refuses(matrix).any():
+        raise ModelFailed("the model cannot take missing, infinite or huge numbers, and the features have some")
+    return head.scores(matrix)
 
 
 def _summation_error(trees: Trees) -> float:

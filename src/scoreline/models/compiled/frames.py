@@ -14,8 +14,9 @@ from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.linear import is_linear, read_linear
 from scoreline.models.compiled.link import Wanted
+from scoreline.models.compiled.places import Places
 from scoreline.models.compiled.sklearn_trees import read_trees
-from scoreline.models.compiled.transformers import read_columns
+from scoreline.models.compiled.transformers import makes_sparse, read_columns
 from scoreline.models.compiled.trees import Trees
 
 _EDGES = 64
@@ -36,10 +37,13 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
         raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     columns, last = read_columns(steps[:-1], names), found_by_search(steps[-1])
+    _require_numbers(columns)
     if not is_linear(last):
-        return _of_trees(last, columns, tuple(names), predict_as)
+        places = Places.side_by_side([column.spread for column in columns], sparse=makes_sparse(steps[:-1]))
+        return walked(last, columns, places, tuple(names), predict_as)
     linear = read_linear(last, predict_as)
-    _require_fit(columns, linear.coefficients.shape[0])
+    if sum(column.width for column in columns) != linear.coefficients.shape[0]:
+        raise NoForm("the estimator reads another number of columns than the features make")
     return Encoded(tuple(names), columns, linear, linear.link, predict_as)
 
 
@@ -49,33 +53,36 @@ def found_by_search(estimator: Any) -> Any:
     return getattr(estimator, "best_estimator_", estimator) if is_search else estimator
 
 
-def _of_trees(estimator: Any, columns: tuple[Column, ...], names: tuple[str, ...], predict_as: Wanted) -> Encoded:
-    trees, link = read_trees(estimator)
+def walked(
+    estimator: Any, columns: tuple[Column, ...], places: Places, names: tuple[str, ...], predict_as: Wanted
+) -> Encoded:
+    """The form of trees that read columns.
+
+    Args:
+        estimator: of scikit-learn.
+        columns: what is made of the features.
+        places: where the estimator's input columns are found among them.
+        names: features, in the order of the input.
+        predict_as: what is asked of it.
+
+    Raises:
+        NoForm: there is no exact one.
+    """
+    trees, link = read_trees(estimator, places)
     if predict_as != "value" and not link.classes:
         raise NoForm(f"{type(estimator).__name__} gives no probabilities")
-    columns = _with_categories(columns, trees)
-    _require_fit(columns, trees.keys.width)
-    return Encoded(names, columns, trees, link, predict_as)
+    return Encoded(names, _with_categories(columns, trees), trees, link, predict_as)
 
 
-def _require_fit(columns: Sequence[Column], width: int) -> None:
-    """Refuses columns that are not what the estimator reads."""
+def _require_numbers(columns: Sequence[Column]) -> None:
+    """Refuses a text that was filled and never encoded."""
     for column in columns:
-        # A text that was filled and never encoded.
         if column.codes is not None and not column.codes.known.len():
             raise NoForm(f"{column.source!r} is a text that no encoder makes a number of")
-    if _width(columns) != width:
-        raise NoForm("the estimator reads another number of columns than the features make")
-
-
-def _width(columns: Sequence[Column]) -> int:
-    return sum(column.width for column in columns)
 
 
 def _with_categories(columns: tuple[Column, ...], trees: Trees) -> tuple[Column, ...]:
     """The columns, with those that trees read as categories looked up as they do, so that new ones are counted."""
-    if any(column.spread for column in columns):
-        return columns
     found = list(columns)
     for at, numbers in zip(trees.keys.categories.tolist(), trees.keys.known, strict=True):
         if found[at].codes is None and not found[at].steps:

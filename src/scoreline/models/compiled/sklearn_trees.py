@@ -7,46 +7,33 @@ outputs, boosting that starts from a model of its own, categories that are neith
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from scoreline.models.compiled.form import NoForm
-from scoreline.models.compiled.keys import MISSING_CATEGORY, Keys, float_keys, rounded_down
+from scoreline.models.compiled.keys import MISSING_CATEGORY, Keys
 from scoreline.models.compiled.link import Kind, Link
-from scoreline.models.compiled.trees import SPLIT_WORDS, Trees, column_bits
+from scoreline.models.compiled.one_hot import by_place
+from scoreline.models.compiled.packing import LEAF, Ensemble, Tree, compared, packed
+from scoreline.models.compiled.places import Places
+from scoreline.models.compiled.trees import SPLIT_WORDS, Trees
 
 _TREES = ("DecisionTreeRegressor", "DecisionTreeClassifier", "ExtraTreeRegressor", "ExtraTreeClassifier")
 _FORESTS = ("RandomForestRegressor", "RandomForestClassifier", "ExtraTreesRegressor", "ExtraTreesClassifier")
 _FAST = ("xgboost", "lightgbm")
 _EXACT = 2.0**53
-_LEAF = -1
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """One tree as its library keeps it: (nodes,) each, children behind their parents, and a leaf's left child is -1.
-
-    ``column`` is the position among the key columns, ``threshold`` a key, or the number of a split by categories.
-    """
-
-    left: np.ndarray
-    right: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    missing_left: np.ndarray
-    values: np.ndarray
-
-
-def read_trees(estimator: Any) -> tuple[Trees, Link]:
+def read_trees(estimator: Any, places: Places | None = None) -> tuple[Trees, Link]:
     """The compiled form of a fitted estimator.
 
     Nothing of it is called but what tells whether it takes missing values, and where boosting starts.
 
     Args:
         estimator: of scikit-learn.
+        places: where its input columns are found; each is its own, if not given.
 
     Raises:
         NoForm: there is no exact one; or Numba is not installed, which walks the trees.
@@ -63,8 +50,11 @@ def read_trees(estimator: Any) -> tuple[Trees, Link]:
         raise NoForm(f"{name} was never fitted")
     if find_spec("numba") is None:
         raise NoForm("numba is not installed, and trees need it: pip install 'scoreline[trees]'")
+    places = places or Places.side_by_side([0] * estimator.n_features_in_)
+    if len(places.column) != estimator.n_features_in_:
+        raise NoForm("the estimator reads another number of columns than the features make")
     try:
-        return reader(estimator)
+        return reader(estimator, places)
     except (AttributeError, IndexError, KeyError, ValueError) as error:
         raise NoForm(f"{name} was made by a version that kept its trees in another way") from error
 
@@ -77,24 +67,25 @@ def _is(part: Any, kinds: tuple[str, ...]) -> bool:
 # ---------------------------------------------------------------------------------------- trees of 32-bit floats
 
 
-def _of_tree(estimator: Any) -> tuple[Trees, Link]:
-    return _of_forest(estimator, [estimator])
+def _of_tree(estimator: Any, places: Places) -> tuple[Trees, Link]:
+    return _of_forest(estimator, places, [estimator])
 
 
-def _of_forest(estimator: Any, members: Sequence[Any] | None = None) -> tuple[Trees, Link]:
+def _of_forest(estimator: Any, places: Places, members: Sequence[Any] | None = None) -> tuple[Trees, Link]:
     link = _forest_link(estimator)
     members = estimator.estimators_ if members is None else members
     if not members or not all(_is(member, _TREES) for member in members):
         raise NoForm(f"{type(estimator).__name__} is not made of plain trees")
     single = members[0] is estimator
     # scikit-learn asks the first tree whether missing values are allowed.
-    takes_missing = bool(members[0]._support_missing_values(np.empty((0, 0))))  # noqa: SLF001
+    takes_missing = not places.sparse and bool(members[0]._support_missing_values(np.empty((0, 0))))  # noqa: SLF001
     trees = [member.tree_ for member in members]
     values = [tree.value.reshape(tree.node_count, -1) for tree in trees]
     # A single tree's values are taken as they are; -0.0 is what adding changes nothing of.
     base = np.full(values[0].shape[1], -0.0 if single else 0.0)
     firsts = np.zeros(len(trees), dtype=np.uint64)
-    return _of_floats(estimator, trees, values, firsts, base, len(trees), takes_missing=takes_missing), link
+    ensemble = Ensemble(firsts, base, len(trees))
+    return _of_floats(estimator, places, trees, values, ensemble, takes_missing=takes_missing), link
 
 
 def _forest_link(estimator: Any) -> Link:
@@ -112,7 +103,7 @@ def _labels(kind: Kind, estimator: Any, zero: int = 0) -> Link:
     return link
 
 
-def _of_boosting(estimator: Any) -> tuple[Trees, Link]:
+def _of_boosting(estimator: Any, places: Places) -> tuple[Trees, Link]:
     link, base = _boosting_link(estimator), _start(estimator)
     members = estimator.estimators_
     if not all(_is(member, _TREES[:1]) for member in members.flat):
@@ -122,7 +113,8 @@ def _of_boosting(estimator: Any) -> tuple[Trees, Link]:
     trees = [member.tree_ for member in members.flat]
     values = [factor * (estimator.learning_rate * tree.value.reshape(tree.node_count, 1)) for tree in trees]
     firsts = np.tile(np.arange(members.shape[1], dtype=np.uint64), members.shape[0])
-    return _of_floats(estimator, trees, values, firsts, factor * base, 1, takes_missing=False), link
+    ensemble = Ensemble(firsts, factor * base)
+    return _of_floats(estimator, places, trees, values, ensemble, takes_missing=False), link
 
 
 def _boosting_link(estimator: Any) -> Link:
@@ -155,59 +147,68 @@ def _start(estimator: Any) -> np.ndarray:
 
 def _of_floats(
     estimator: Any,
+    places: Places,
     trees: Sequence[Any],
     values: Sequence[np.ndarray],
-    firsts: np.ndarray,
-    base: np.ndarray,
-    divisor: int,
+    ensemble: Ensemble,
     *,
     takes_missing: bool,
 ) -> Trees:
     """Trees whose thresholds are compared with 32-bit floats."""
     if any(np.isnan(tree.threshold).any() for tree in trees):
         raise NoForm(f"{type(estimator).__name__} has a threshold that is no number")
-    used = np.unique(np.concatenate([tree.feature[tree.children_left != _LEAF] for tree in trees]))
-    place = np.zeros(estimator.n_features_in_, dtype=np.int64)
-    place[used] = np.arange(len(used))
-    keys = Keys(estimator.n_features_in_, used.astype(np.int64), takes_missing=takes_missing)
+    nothing = np.full(max(tree.node_count for tree in trees), -1)
     read = [
-        _Tree(
-            tree.children_left,
-            tree.children_right,
-            place[np.maximum(tree.feature, 0)],
-            float_keys(rounded_down(tree.threshold)),
-            tree.missing_go_to_left.astype(bool),
-            value,
+        by_place(
+            Tree(
+                tree.children_left,
+                tree.children_right,
+                np.maximum(tree.feature, 0),
+                tree.threshold,
+                tree.missing_go_to_left.astype(bool),
+                value,
+                nothing[: tree.node_count],
+            ),
+            places,
         )
         for tree, value in zip(trees, values, strict=True)
     ]
-    return _packed(keys, read, np.empty((0, SPLIT_WORDS), dtype=np.uint32), firsts, base, divisor)
+    numbers = np.array([*compared(read)], dtype=np.int64)
+    return packed(read, Keys(places.count, numbers, takes_missing=takes_missing), ensemble)
 
 
 # ---------------------------------------------------------------------------------------- trees of histograms
 
 
-def _of_histograms(estimator: Any) -> tuple[Trees, Link]:
+def _of_histograms(estimator: Any, places: Places) -> tuple[Trees, Link]:
     base = np.asarray(estimator._baseline_prediction)  # noqa: SLF001
     link, columns = _histogram_link(estimator), _categorical(estimator)
     if base.dtype != np.float64:
         raise NoForm(f"{type(estimator).__name__} starts from {base.dtype}, not from 64-bit floats")
     is_category, known, texts = columns
+    if places.sparse or (places.code[is_category] >= 0).any():
+        raise NoForm(f"{type(estimator).__name__} reads neither sparse matrices nor categories of encoded columns")
     predictors = [predictor for iteration in estimator._predictors for predictor in iteration]  # noqa: SLF001
     outputs = estimator.n_trees_per_iteration_
     # The encoder's columns come first.
     order = np.concatenate([np.flatnonzero(is_category), np.flatnonzero(~is_category)])
-    keys = _histogram_keys(order, is_category, known, predictors)
-    place = np.zeros(len(order), dtype=np.int64)
-    place[keys.numbers] = np.arange(len(keys.numbers))
-    place[keys.categories] = keys.constant + 1 + np.arange(len(keys.categories))
     read, splits = [], [np.empty((0, SPLIT_WORDS), dtype=np.uint32)]
     for predictor in predictors:
-        read.append(_of_predictor(predictor.nodes, order, place, keys, sum(map(len, splits))))
+        read.append(by_place(_of_predictor(predictor.nodes, order, sum(map(len, splits))), places))
         splits.append(_rightward(predictor))
     firsts = np.tile(np.arange(outputs, dtype=np.uint64), len(predictors) // outputs)
     start = np.broadcast_to(base.reshape(-1), (outputs,)).copy()
-    return _packed(keys, read, np.concatenate(splits), firsts, start, 1, texts), link
+    named = {int(places.column[one]): those for one, those in texts.items()}
+    cuts = compared(read)
+    keys = Keys(
+        places.count,
+        np.array([*cuts], dtype=np.int64),
+        # Of a category an infinite value is refused, whether a tree asks for it or not.
+        places.column[np.flatnonzero(is_category)],
+        tuple(known[one] for one in np.flatnonzero(is_category).tolist()),
+        tuple(cuts.values()),
+    )
+    return packed(read, keys, Ensemble(firsts, start, 1, np.concatenate(splits), named)), link
 
 
 _LINKS: dict[str, Kind] = {"IdentityLink": "identity", "LogLink": "log"}
@@ -253,33 +254,18 @@ def _without_nan(categories: Any) -> list[Any]:
     return listed[:-1] if listed and isinstance(listed[-1], float) and np.isnan(listed[-1]) else list(listed)
 
 
-def _histogram_keys(
-    order: np.ndarray, is_category: np.ndarray, known: dict[int, np.ndarray], predictors: Sequence[Any]
-) -> Keys:
-    inner = [predictor.nodes[predictor.nodes["is_leaf"] == 0] for predictor in predictors]
-    column = order[np.concatenate([nodes["feature_idx"] for nodes in inner])]
-    threshold = np.concatenate([nodes["num_threshold"] for nodes in inner])
-    # Of a category an infinite value is refused, whether a tree asks for it or not.
-    categories = np.flatnonzero(is_category)
-    numbers = np.setdiff1d(column, categories)
-    known_cuts = ~np.isnan(threshold)
-    cuts = tuple(np.unique(threshold[(column == one) & known_cuts]) for one in numbers)
-    return Keys(len(order), numbers, categories, tuple(known[one] for one in categories.tolist()), cuts)
-
-
-def _of_predictor(nodes: Any, order: np.ndarray, place: np.ndarray, keys: Keys, splits: int) -> _Tree:
+def _of_predictor(nodes: Any, order: np.ndarray, splits: int) -> Tree:
     leaf = nodes["is_leaf"] == 1
-    column = order[np.where(leaf, 0, nodes["feature_idx"])]
-    threshold = splits + nodes["bitset_idx"].astype(np.int64)
-    assert keys.cuts is not None
-    for one, cuts in zip(keys.numbers, keys.cuts, strict=True):
-        mine = (column == one) & ~leaf
-        found = nodes["num_threshold"][mine]
-        # Between -inf and inf lies NaN as a threshold, and nothing is at most NaN: everything is above -1.
-        threshold[mine] = np.where(np.isnan(found), -1, np.searchsorted(cuts, found))
-    left = np.where(leaf, _LEAF, nodes["left"].astype(np.int64))
-    missing_left = (nodes["missing_go_to_left"] == 1) & (nodes["is_categorical"] == 0)
-    return _Tree(left, nodes["right"].astype(np.int64), place[column], threshold, missing_left, nodes["value"][:, None])
+    by_category = nodes["is_categorical"] == 1
+    return Tree(
+        np.where(leaf, LEAF, nodes["left"].astype(np.int64)),
+        nodes["right"].astype(np.int64),
+        order[np.where(leaf, 0, nodes["feature_idx"])],
+        nodes["num_threshold"],
+        (nodes["missing_go_to_left"] == 1) & ~by_category,
+        nodes["value"][:, None],
+        np.where(by_category, splits + nodes["bitset_idx"].astype(np.int64), -1),
+    )
 
 
 def _rightward(predictor: Any) -> np.ndarray:
@@ -293,67 +279,7 @@ def _rightward(predictor: Any) -> np.ndarray:
     return splits
 
 
-# ---------------------------------------------------------------------------------------- packing
-
-
-def _packed(
-    keys: Keys,
-    trees: Sequence[_Tree],
-    splits: np.ndarray,
-    firsts: np.ndarray,
-    base: np.ndarray,
-    divisor: int,
-    texts: dict[int, tuple[str, ...]] | None = None,
-) -> Trees:
-    """The trees in the kernel's layout."""
-    bits = column_bits(keys)
-    if bits > 30 or any(_size(tree) > 1 << (32 - bits) for tree in trees):
-        raise NoForm("a tree has more nodes, or more columns, than a packed node can tell apart")
-    starts = np.concatenate([[0], np.cumsum([int((tree.left == _LEAF).sum()) for tree in trees])])
-    parts = [_words(tree, keys, bits, int(start)) for tree, start in zip(trees, starts, strict=False)]
-    roots = np.concatenate([[0], np.cumsum([len(words) for words in parts])]).astype(np.uint64)
-    leaves = np.concatenate([tree.values[tree.left == _LEAF] for tree in trees])
-    arrays = {
-        "nodes": np.concatenate(parts),
-        "roots": roots,
-        "leaves": np.ascontiguousarray(leaves, dtype=np.float64),
-        "firsts": firsts,
-        "splits": splits,
-        "base": base,
-    }
-    return Trees.checked(keys, arrays, divisor, texts)
-
-
-def _size(tree: _Tree) -> int:
-    return 2 * (1 + int((tree.left != _LEAF).sum()))
-
-
-def _words(tree: _Tree, keys: Keys, bits: int, first_leaf: int) -> np.ndarray:
-    """(nodes,) uint64. Pairs of children lie in the order of their parents, which is nearly that of a walk.
-
-    The root is alone in the first pair; what is beside it is a leaf that nothing leads to.
-    """
-    leaf = tree.left == _LEAF
-    inner = np.flatnonzero(~leaf)
-    pairs = 2 * (1 + np.arange(len(inner)))
-    at = np.zeros(len(leaf), dtype=np.int64)
-    at[tree.left[inner]], at[tree.right[inner]] = pairs, pairs + 1
-    left = at.copy()
-    left[inner] = pairs
-    column = np.where(leaf, keys.constant, tree.column + keys.half * tree.missing_left)
-    low = np.where(leaf, first_leaf + np.cumsum(leaf) - 1, tree.threshold)
-    words = np.empty(_size(tree), dtype=np.uint64)
-    words[1] = _word(np.array([1]), np.array([keys.constant]), np.array([first_leaf]), bits)[0]
-    words[at] = _word(left, column, low, bits)
-    return words
-
-
-def _word(left: np.ndarray, column: np.ndarray, low: np.ndarray, bits: int) -> np.ndarray:
-    high = (left.astype(np.uint64) << np.uint64(bits)) | column.astype(np.uint64)
-    return np.asarray((high << np.uint64(32)) | (low.astype(np.int64) & 0xFFFFFFFF).astype(np.uint64))
-
-
-_READERS: dict[tuple[str, ...], Callable[[Any], tuple[Trees, Link]]] = {
+_READERS: dict[tuple[str, ...], Callable[[Any, Places], tuple[Trees, Link]]] = {
     _TREES: _of_tree,
     _FORESTS: _of_forest,
     ("GradientBoostingRegressor", "GradientBoostingClassifier"): _of_boosting,

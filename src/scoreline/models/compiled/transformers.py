@@ -37,6 +37,22 @@ def read_columns(steps: Sequence[Any], names: Sequence[str]) -> tuple[Column, ..
     return tuple(columns)
 
 
+def makes_sparse(steps: Sequence[Any]) -> bool:
+    """Whether transformers make a sparse matrix of a dense one."""
+    sparse = False
+    for step in steps:
+        name = type(step).__name__
+        if name == "Pipeline":
+            sparse = makes_sparse([inner for _, inner in step.steps]) or sparse
+        elif name == "ColumnTransformer":
+            sparse = bool(step.sparse_output_)
+        elif name == "OneHotEncoder":
+            sparse = bool(step.sparse_output)
+        elif name == "OrdinalEncoder":
+            sparse = False
+    return sparse
+
+
 def _after(step: Any, columns: list[Column]) -> list[Column]:
     if step is None or (isinstance(step, str) and step == "passthrough"):
         return columns

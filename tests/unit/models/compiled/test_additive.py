@@ -19,7 +19,7 @@ from sklearn.linear_model import (
 )
 
 from scoreline.errors import ModelFailed, ModelInvalid
-from scoreline.models.compiled.dict_linear import additive_form
+from scoreline.models.compiled.dicts import dict_form
 from scoreline.models.compiled.form import NoForm, is_form, packed, unpacked
 from scoreline.models.compiled.parity import compare
 from scoreline.models.dict_lookup import VocabularyLookup, with_edges
@@ -41,7 +41,7 @@ def made(records, estimator, target, predict_as="value", **options):
     inputs = tuple(records[0])
     model = adapt((vectorizer, estimator), inputs, {})
     try:
-        return model, additive_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, inputs, 1000), predict_as)
+        return model, dict_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, inputs, 1000), predict_as)
     except NoForm as reason:
         return model, reason
 
@@ -75,7 +75,7 @@ def test_any_logistic_regression_gives_its_labels_and_probabilities(train, rows,
     matrix = vectorizer.fit_transform(train)
     estimator.fit(matrix / max(1.0, abs(matrix).max()), labels)
     lookup = VocabularyLookup.of(vectorizer, ("t", "u", "x"), 1000)
-    asked = {name: additive_form(vectorizer, estimator, lookup, name) for name in ("value", "probabilities")}
+    asked = {name: dict_form(vectorizer, estimator, lookup, name) for name in ("value", "probabilities")}
     truth = vectorizer.transform(rows)
     chances = asked["probabilities"].predict(frame).values.struct.unnest()
     assert chances.columns == list(estimator.classes_)
@@ -89,7 +89,7 @@ def test_several_outputs_come_as_a_struct():
     target = np.array([[1.0, 9.0], [2.0, 8.0], [5.0, 1.0]])
     vectorizer = DictVectorizer()
     estimator = LinearRegression().fit(vectorizer.fit_transform(rows), target)
-    form = additive_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, ("t", "x"), 10), "value")
+    form = dict_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, ("t", "x"), 10), "value")
     found = form.predict(pl.DataFrame(rows)).values.struct.unnest()
     assert found.columns == ["0", "1"]
     np.testing.assert_allclose(found.to_numpy(), estimator.predict(vectorizer.transform(rows)), rtol=1e-12)
@@ -103,7 +103,7 @@ class Own(LinearRegression):
 @pytest.mark.parametrize(
     ("estimator", "options", "why"),
     [
-        (Own(), {}, "Own is no linear model that predicts plain sums"),
+        (Own(), {}, "Own is a class of its own, which may predict anything"),
         (PoissonRegressor(), {}, "PoissonRegressor is no linear model that predicts plain sums"),
         (LinearRegression(), {"dtype": np.float32}, "the DictVectorizer makes float32"),
     ],
@@ -147,7 +147,7 @@ def test_a_text_that_was_missing_in_training_too_is_refused_as_the_missing_numbe
     train = [{"t": "a", "x": 1.0}, {"t": None, "x": 2.0}, {"t": "b", "x": 5.0}]
     vectorizer = DictVectorizer().fit(train)
     estimator = LinearRegression().fit(np.nan_to_num(vectorizer.transform(train).toarray()), [1.0, 2.0, 3.0])
-    form = additive_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, ("t", "x"), 10), "value")
+    form = dict_form(vectorizer, estimator, VocabularyLookup.of(vectorizer, ("t", "x"), 10), "value")
     assert form.predict(pl.DataFrame({"t": ["a", "z"], "x": [1.0, 1.0]})).unseen == {"t": 1}
     with pytest.raises(ModelFailed, match="missing 't'"):
         form.predict(pl.DataFrame({"t": ["a", None], "x": [1.0, 1.0]}))

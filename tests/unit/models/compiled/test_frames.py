@@ -146,6 +146,19 @@ def test_any_classifier_gives_its_labels(case):
     assert verdict.agrees, verdict.detail
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["dense", "sparse"])
+@pytest.mark.parametrize("forest", [DecisionTreeRegressor, RandomForestRegressor, GradientBoostingRegressor])
+def test_a_missing_number_is_refused_as_by_the_original_where_the_matrix_is_sparse(threshold, forest):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"zone": rng.choice(300, 400).astype(str), "km": rng.normal(size=400)})
+    encoder = [("zone", OneHotEncoder(handle_unknown="ignore"), ["zone"])]
+    columns = ColumnTransformer(encoder, remainder="passthrough", sparse_threshold=threshold)
+    pipeline = make_pipeline(columns, forest(random_state=0)).fit(frame.to_pandas(), rng.normal(size=400))
+    assert columns.sparse_output_ is (threshold == 1.0)
+    _, verdict = verdict_on(pipeline, frame[:50])
+    assert verdict.agrees, verdict.detail
+
+
 @given(st.sampled_from(REGRESSORS), st.integers(0, 1000))
 @settings(max_examples=15)
 def test_a_bare_estimator_over_numbers_is_compiled_too(estimator, seed):
