@@ -95,8 +95,7 @@ class Additive(LastForm):
         bound = EPSILON * self._magnitudes(features)
         if self.predict_as == "value" and self.link.classes:
             return pl.Series(self.link.margins(self._sums(features)[0]) <= np.maximum(bound, EPSILON))
-        # A probability changes at most as fast as its sum.
-        return pl.Series(bound)
+        return pl.Series(self.link.apart(self._sums(features)[0], bound))
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""

@@ -110,6 +110,8 @@ class Column:
         steps: what is done with the number, or with a category's.
         spread: 0; or how many columns a category is spread over: its number is the place of the 1, or below 0.
         finite: whether the original refuses infinite numbers before its last estimator sees them.
+        ends: (spread,) what its columns are where the category is not theirs, and where it is; None: 0 and 1. A form
+            has taken them in, and keeps none.
     """
 
     source: str
@@ -117,6 +119,11 @@ class Column:
     steps: tuple[Step, ...] = ()
     spread: int = 0
     finite: bool = False
+    ends: tuple[np.ndarray, np.ndarray] | None = None
+
+    def low_and_high(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of one that is spread: ``ends``, with what they are by default."""
+        return (np.zeros(self.spread), np.ones(self.spread)) if self.ends is None else self.ends
 
     @property
     def width(self) -> int:
@@ -190,6 +197,11 @@ _OF_NONE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "mark_floats": lambda numbers, _: np.zeros(len(numbers)),
 }
 _EXACT = 1 << 53
+
+
+def operate(operation: Operation, numbers: np.ndarray, operands: np.ndarray) -> np.ndarray:
+    """What an operation makes of numbers, none of them missing, with an operand for each."""
+    return _OPERATIONS[operation](numbers, operands)  # type: ignore[arg-type]
 
 
 def rounds_twice(column: pl.Series) -> bool:

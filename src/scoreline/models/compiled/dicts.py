@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from scoreline.models.compiled.additive import Additive, Texts
 from scoreline.models.compiled.columns import Codes, Column
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm
-from scoreline.models.compiled.frames import walked
+from scoreline.models.compiled.frames import encoded, found_by_search
 from scoreline.models.compiled.linear import is_linear, read_linear
 from scoreline.models.compiled.link import Wanted
-from scoreline.models.compiled.places import Places
+from scoreline.models.compiled.transformers import Matrix, read_matrix
 from scoreline.models.compiled.trees import Trees
 from scoreline.models.dict_lookup import VocabularyLookup
 
@@ -34,14 +35,14 @@ def dict_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, predict
     Raises:
         NoForm: it would not be exact.
     """
-    steps = getattr(estimator, "steps", None)
-    if steps is not None and not type(estimator).__module__.startswith("sklearn."):
+    if hasattr(estimator, "steps") and not type(estimator).__module__.startswith("sklearn."):
         raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
-    last = steps[0][1] if steps is not None and len(steps) == 1 else estimator
-    form = _additive(last, lookup, predict_as) if is_linear(last) else _walked(last, lookup, predict_as)
+    *between, last = (step for _, step in getattr(estimator, "steps", [("", estimator)]))
     if not _each_column_has_one_name(vectorizer, lookup):
         raise NoForm("two features can mean the same column of the vocabulary")
-    return form
+    if is_linear(last) and not between:
+        return _additive(last, lookup, predict_as)
+    return _encoded(between, found_by_search(last), lookup, predict_as)
 
 
 def _additive(estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Additive:
@@ -75,31 +76,33 @@ def _first_column(name: str, lookup: VocabularyLookup) -> int:
     return min(columns)
 
 
-def _walked(estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Encoded:
-    column, code = np.zeros(lookup.width, dtype=np.int64), np.full(lookup.width, -1)
-    for at, name in enumerate(lookup.inputs):
-        if name in lookup.texts:
-            mine = lookup.texts[name][1].to_numpy()
-            column[mine], code[mine] = at, np.arange(len(mine))
-        else:
-            column[lookup.numbers[name]] = at
-    columns = tuple(_column(name, lookup) for name in lookup.inputs)
-    form = walked(estimator, columns, Places(column, code, len(columns), lookup.sparse), lookup.inputs, predict_as)
-    assert isinstance(form.head, Trees)
-    # A vectorizer of 32-bit floats rounds as such trees do, and before trees of 64-bit ones.
-    if lookup.dtype != np.float64 and (lookup.dtype != np.float32 or form.head.keys.cuts is not None):
-        raise NoForm(f"the DictVectorizer makes {lookup.dtype}, which other numbers are compared with")
-    if both := _both(lookup):
-        raise NoForm(f"{both[0]!r} is both text and number, which is not known to be reproduced exactly")
+def _encoded(between: Sequence[Any], estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Encoded:
+    form = encoded(estimator, read_matrix(between, _matrix(lookup)), lookup.inputs, predict_as)
+    # Trees of 32-bit floats round as a vectorizer of such does.
+    rounds = isinstance(form.head, Trees) and form.head.keys.cuts is None and not between
+    if lookup.dtype != np.float64 and not (rounds and lookup.dtype == np.float32):
+        raise NoForm(f"the DictVectorizer makes {lookup.dtype}, whose numbers are not known to be reproduced exactly")
     return form
 
 
-def _column(name: str, lookup: VocabularyLookup) -> Column:
-    if name not in lookup.texts:
-        return Column(name)
-    known: pl.Series = lookup.texts[name][0]
-    # What the vocabulary does not know sets no column, and so does what is missing.
-    return Column(name, Codes(known, np.arange(known.len(), dtype=np.float64), None, -1.0), spread=known.len())
+def _matrix(lookup: VocabularyLookup) -> Matrix:
+    """What the vectorizer makes of features, each of which has its columns in a row."""
+    if both := _both(lookup):
+        raise NoForm(f"{both[0]!r} is both text and number, which is not known to be reproduced exactly")
+    columns, place = [], 0
+    for name in sorted(lookup.inputs, key=lambda name: _first_column(name, lookup)):
+        if name in lookup.texts:
+            known, places = (one.gather(lookup.texts[name][1].arg_sort()) for one in lookup.texts[name])
+            # What the vocabulary does not know sets no column, and so does what is missing.
+            codes = Codes(known, np.arange(known.len(), dtype=np.float64), None, -1.0)
+            columns.append(Column(name, codes, spread=known.len()))
+        else:
+            columns.append(Column(name))
+            places = pl.Series([lookup.numbers[name]])
+        if places.to_list() != list(range(place, place + places.len())):
+            raise NoForm("the vocabulary of the DictVectorizer is not sorted (sort=False)")
+        place += places.len()
+    return Matrix(tuple(columns), lookup.sparse)
 
 
 def _both(lookup: VocabularyLookup) -> list[str]:

@@ -71,7 +71,7 @@ class Encoded(LastForm):
             bound = np.full(features.height, _summation_error(self.head))
         if self.predict_as == "value" and self.link.classes:
             return pl.Series(self.link.margins(self._scores(features)[0]) <= np.maximum(bound, EPSILON))
-        return pl.Series(bound)
+        return pl.Series(self.link.apart(self._scores(features)[0], bound))
 
     def describe(self) -> dict[str, Any]:
         """See `scoreline.abc.Model.describe`."""
@@ -89,7 +89,8 @@ class Encoded(LastForm):
         """Arrays by name."""
         if isinstance(self.head, Trees):
             return {_TREES + name: array for name, array in self.head.arrays().items()}
-        return {"coefficients": self.head.coefficients, "intercept": self.head.intercept}
+        within = np.broadcast_to(self.head.within, self.head.intercept.shape)
+        return {"coefficients": self.head.coefficients, "intercept": self.head.intercept, "within": within}
 
     @classmethod
     def of(cls, header: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Encoded:
@@ -101,8 +102,9 @@ class Encoded(LastForm):
         columns, link = columns_of(header["columns"]), Link.of(header["link"])
         head: Linear | Trees
         if header["trees"] is None:
-            head = Linear(arrays["coefficients"], arrays["intercept"], link)
-            if head.coefficients.shape != (sum(one.width for one in columns), *head.intercept.shape):
+            head = Linear(arrays["coefficients"], arrays["intercept"], link, arrays["within"])
+            shapes = head.coefficients.shape, arrays["within"].shape
+            if shapes != ((sum(one.width for one in columns), *head.intercept.shape), head.intercept.shape):
                 raise ValueError("coefficients and columns do not fit each other")
         else:
             named = {name[len(_TREES) :]: array for name, array in arrays.items()}
@@ -160,7 +162,7 @@ def _sums(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray], r
 
 
 def _magnitudes(columns: tuple[Column, ...], head: Linear, values: list[np.ndarray], rows: int) -> np.ndarray:
-    total = np.abs(head.intercept) + np.zeros((rows, head.intercept.shape[0]))
+    total = np.abs(head.intercept) + head.within + np.zeros((rows, head.intercept.shape[0]))
     for term in _terms(columns, head, values):
         total += np.abs(term)
     return np.asarray(np.max(total, axis=1))

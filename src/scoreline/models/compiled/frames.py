@@ -12,11 +12,11 @@ import polars as pl
 from scoreline.models.compiled.columns import Codes, Column
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm
-from scoreline.models.compiled.linear import is_linear, read_linear
+from scoreline.models.compiled.linear import Linear, is_linear, read_linear
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.places import Places
 from scoreline.models.compiled.sklearn_trees import read_trees
-from scoreline.models.compiled.transformers import makes_sparse, read_columns
+from scoreline.models.compiled.transformers import Matrix, read_matrix
 from scoreline.models.compiled.trees import Trees
 
 _EDGES = 64
@@ -36,15 +36,48 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
     if hasattr(estimator, "steps") and not type(estimator).__module__.startswith("sklearn."):
         raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
-    columns, last = read_columns(steps[:-1], names), found_by_search(steps[-1])
-    _require_numbers(columns)
-    if not is_linear(last):
-        places = Places.side_by_side([column.spread for column in columns], sparse=makes_sparse(steps[:-1]))
-        return walked(last, columns, places, tuple(names), predict_as)
-    linear = read_linear(last, predict_as)
-    if sum(column.width for column in columns) != linear.coefficients.shape[0]:
+    last = found_by_search(steps[-1])
+    matrix = read_matrix(steps[:-1], Matrix(tuple(Column(name) for name in names)))
+    return encoded(last, matrix, tuple(names), predict_as)
+
+
+def encoded(estimator: Any, matrix: Matrix, names: tuple[str, ...], predict_as: Wanted) -> Encoded:
+    """The form of an estimator behind what transformers have made.
+
+    Args:
+        estimator: of scikit-learn.
+        matrix: what it reads.
+        names: features, in the order of the input.
+        predict_as: what is asked of it.
+
+    Raises:
+        NoForm: there is no exact one.
+    """
+    _require_numbers(matrix.columns)
+    if not is_linear(estimator):
+        return _walked(estimator, matrix, names, predict_as)
+    linear = read_linear(estimator, predict_as)
+    if matrix.width != linear.coefficients.shape[0]:
         raise NoForm("the estimator reads another number of columns than the features make")
-    return Encoded(tuple(names), columns, linear, linear.link, predict_as)
+    linear = _taken_in(linear, matrix.columns)
+    return Encoded(names, _without_ends(matrix.columns), linear, linear.link, predict_as)
+
+
+def _taken_in(linear: Linear, columns: Sequence[Column]) -> Linear:
+    """The model for one-hot columns of 0 and 1, where scalers have made other numbers of them."""
+    places = Places.side_by_side(columns)
+    is_hot = (places.code >= 0)[:, np.newaxis]
+    constants = np.where(is_hot, places.low[:, np.newaxis] * linear.coefficients, 0.0)
+    return replace(
+        linear,
+        coefficients=np.where(is_hot, (places.high - places.low)[:, np.newaxis], 1.0) * linear.coefficients,
+        intercept=linear.intercept + constants.sum(axis=0),
+        within=np.abs(constants).sum(axis=0),
+    )
+
+
+def _without_ends(columns: Sequence[Column]) -> tuple[Column, ...]:
+    return tuple(replace(column, ends=None) for column in columns)
 
 
 def found_by_search(estimator: Any) -> Any:
@@ -53,25 +86,11 @@ def found_by_search(estimator: Any) -> Any:
     return getattr(estimator, "best_estimator_", estimator) if is_search else estimator
 
 
-def walked(
-    estimator: Any, columns: tuple[Column, ...], places: Places, names: tuple[str, ...], predict_as: Wanted
-) -> Encoded:
-    """The form of trees that read columns.
-
-    Args:
-        estimator: of scikit-learn.
-        columns: what is made of the features.
-        places: where the estimator's input columns are found among them.
-        names: features, in the order of the input.
-        predict_as: what is asked of it.
-
-    Raises:
-        NoForm: there is no exact one.
-    """
-    trees, link = read_trees(estimator, places)
+def _walked(estimator: Any, matrix: Matrix, names: tuple[str, ...], predict_as: Wanted) -> Encoded:
+    trees, link = read_trees(estimator, Places.side_by_side(matrix.columns, sparse=matrix.sparse))
     if predict_as != "value" and not link.classes:
         raise NoForm(f"{type(estimator).__name__} gives no probabilities")
-    return Encoded(names, _with_categories(columns, trees), trees, link, predict_as)
+    return Encoded(names, _with_categories(_without_ends(matrix.columns), trees), trees, link, predict_as)
 
 
 def _require_numbers(columns: Sequence[Column]) -> None:

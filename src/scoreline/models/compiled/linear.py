@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scoreline.models.compiled.form import NoForm
-from scoreline.models.compiled.link import Link, Wanted
+from scoreline.models.compiled.link import Kind, Link, Wanted
 
 EPSILON = 1e-12
 """How far two sums may be apart, relative to ``|intercept| + sum(|coefficient * value|)``."""
@@ -22,11 +22,13 @@ class Linear:
         coefficients: (columns, outputs) float64.
         intercept: (outputs,) float64.
         link: makes predictions of (rows, outputs) sums.
+        within: (outputs,) float64, how much has been added up to the intercept beside itself, without signs.
     """
 
     coefficients: np.ndarray
     intercept: np.ndarray
     link: Link
+    within: np.ndarray | float = 0.0
 
 
 _REGRESSORS = {
@@ -34,6 +36,8 @@ _REGRESSORS = {
     *("LassoLars", "LassoLarsCV", "LassoLarsIC", "OrthogonalMatchingPursuit", "OrthogonalMatchingPursuitCV"),
     *("HuberRegressor", "TheilSenRegressor", "QuantileRegressor", "SGDRegressor", "BayesianRidge", "ARDRegression"),
 }
+_GENERALIZED = {"PoissonRegressor", "GammaRegressor", "TweedieRegressor"}
+_LINKS: dict[str, Kind] = {"IdentityLink": "identity", "LogLink": "log"}
 _CLASSIFIERS = {"LogisticRegression", "LogisticRegressionCV", "RidgeClassifier", "RidgeClassifierCV", "SGDClassifier"}
 _CERTAIN = {"LogisticRegression", "LogisticRegressionCV"}
 """Classifiers whose probabilities are the plain ones of their sums."""
@@ -51,15 +55,23 @@ def read_linear(estimator: Any, predict_as: Wanted = "value") -> Linear:
         NoForm: it is none, or may predict in a way of its own.
     """
     name = type(estimator).__name__
-    if not is_linear(estimator) or name not in _REGRESSORS | _CLASSIFIERS:
-        raise NoForm(f"{name} is no linear model that predicts plain sums")
+    if not is_linear(estimator) or name not in _REGRESSORS | _GENERALIZED | _CLASSIFIERS:
+        raise NoForm(f"{name} is no linear model that predicts plain sums, or their exponentials")
     if not hasattr(estimator, "coef_"):
         raise NoForm(f"{name} was never fitted")
     if name in _CLASSIFIERS:
         return _linear(estimator, _class_link(estimator, predict_as))
     if predict_as != "value":
         raise NoForm(f"{name} gives no probabilities")
-    return _linear(estimator, Link("identity"))
+    return _linear(estimator, _generalized_link(estimator) if name in _GENERALIZED else Link("identity"))
+
+
+def _generalized_link(estimator: Any) -> Link:
+    loss = getattr(estimator, "_base_loss", None)
+    kind = _LINKS.get(type(getattr(loss, "link", None)).__name__)
+    if kind is None:
+        raise NoForm(f"{type(estimator).__name__} was made by a version that kept its link in another way")
+    return Link(kind)
 
 
 def _class_link(estimator: Any, predict_as: Wanted) -> Link:

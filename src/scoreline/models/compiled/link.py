@@ -156,8 +156,16 @@ class Link:
         best = np.partition(scores, scores.shape[1] - 2, axis=1)
         return np.asarray(best[:, -1] - best[:, -2])
 
+    def apart(self, scores: np.ndarray, bound: np.ndarray) -> np.ndarray:
+        """(rows,) how far predictions may be apart where (rows, outputs) scores are by at most (rows,) ``bound``."""
+        if self.kind != "log":
+            return bound  # a probability changes at most as fast as its score
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(np.exp(scores).max(axis=1) * np.expm1(bound))
+
     def _numbers(self, scores: np.ndarray) -> pl.Series:
-        values = np.exp(scores) if self.kind == "log" else scores
+        with np.errstate(over="ignore"):  # infinite, as the original's
+            values = np.exp(scores) if self.kind == "log" else scores
         if values.shape[1] == 1:
             return pl.Series(_NAME, np.ascontiguousarray(values[:, 0]))
         return _struct({str(at): values[:, at] for at in range(values.shape[1])})

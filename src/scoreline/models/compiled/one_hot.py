@@ -9,6 +9,7 @@ a search among them by halves: of a hundred steps, about eight are left. Every r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,13 @@ _MOST = 1 << 22
 """Categories whose halves are 32-bit floats too."""
 
 
-def by_place(tree: Tree, places: Places) -> Tree:
+def by_place(tree: Tree, places: Places, floats: Any) -> Tree:
     """The tree that asks of a form's columns what one asks of an estimator's.
 
     Args:
         tree: whose features are the estimator's input columns.
         places: where these are found.
+        floats: the type in which thresholds are compared, ``numpy.float32`` or ``numpy.float64``.
 
     Returns:
         A tree whose features are the form's columns, of which several nodes may have the same child.
@@ -34,11 +36,12 @@ def by_place(tree: Tree, places: Places) -> Tree:
         NoForm: it asks something else of a one-hot column than which category it is.
     """
     code = np.where(tree.leaf, -1, places.code[tree.feature])
+    low, high = (ends[tree.feature].astype(floats) for ends in (places.low, places.high))
     tree = replace(tree, feature=places.column[tree.feature])
     if not (code >= 0).any():
         return tree
-    if not ((tree.threshold >= 0) & (tree.threshold < 1))[code >= 0].all():
-        raise NoForm("a tree asks something else of a one-hot column than whether it is 1")
+    if not ((low <= tree.threshold) & (tree.threshold < high))[code >= 0].all():
+        raise NoForm("a tree asks something else of a one-hot column than whether the category is its own")
     if code.max() >= _MOST:
         raise NoForm("a one-hot encoded feature has too many categories")
     return _joined(tree, code, _searches(_chains(tree, code), len(code)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scoreline.models.compiled.columns import Column
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -18,21 +20,30 @@ class Places:
 
     Attributes:
         column: (inputs,) int64, the form's column.
-        code: (inputs,) int64, the number in that column which makes the input 1, and any other 0; -1 where the input is
-            the column itself.
+        code: (inputs,) int64, the number in that column that the input stands for; -1 where it is the column itself.
+        low: (inputs,) float64, what an input is where the code is another; any where it is the column itself.
+        high: (inputs,) float64, what it is where the code is its own.
         count: columns of the form.
         sparse: whether the estimator reads a sparse matrix, in which scikit-learn takes no missing values.
     """
 
     column: np.ndarray
     code: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     count: int
     sparse: bool = False
 
     @classmethod
-    def side_by_side(cls, widths: Sequence[int], *, sparse: bool = False) -> Places:
-        """Those of columns one after the other: each is itself, of width 0, or spread over so many inputs."""
-        sizes = [width or 1 for width in widths]
-        codes = [np.arange(width) if width else np.array([-1]) for width in widths]
-        column = np.repeat(np.arange(len(widths)), sizes)
-        return cls(column, np.concatenate([np.empty(0, dtype=np.int64), *codes]), len(widths), sparse)
+    def each_its_own(cls, count: int) -> Places:
+        """Those of columns that are inputs themselves."""
+        return cls(np.arange(count), np.full(count, -1), np.zeros(count), np.ones(count), count)
+
+    @classmethod
+    def side_by_side(cls, columns: Sequence[Column], *, sparse: bool = False) -> Places:
+        """Those of columns one after the other, each itself, or spread over several inputs."""
+        widths = [column.width for column in columns]
+        codes = [np.arange(column.spread) if column.spread else np.array([-1]) for column in columns]
+        ends = [column.low_and_high() if column.spread else (np.zeros(1), np.ones(1)) for column in columns]
+        code, low, high = (np.concatenate(parts) for parts in (codes, *zip(*ends, strict=True)))
+        return cls(np.repeat(np.arange(len(columns)), widths), code, low, high, len(columns), sparse)

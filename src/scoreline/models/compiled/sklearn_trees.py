@@ -50,7 +50,7 @@ def read_trees(estimator: Any, places: Places | None = None) -> tuple[Trees, Lin
         raise NoForm(f"{name} was never fitted")
     if find_spec("numba") is None:
         raise NoForm("numba is not installed, and trees need it: pip install 'scoreline[trees]'")
-    places = places or Places.side_by_side([0] * estimator.n_features_in_)
+    places = places or Places.each_its_own(estimator.n_features_in_)
     if len(places.column) != estimator.n_features_in_:
         raise NoForm("the estimator reads another number of columns than the features make")
     try:
@@ -170,6 +170,7 @@ def _of_floats(
                 nothing[: tree.node_count],
             ),
             places,
+            np.float32,
         )
         for tree, value in zip(trees, values, strict=True)
     ]
@@ -194,7 +195,7 @@ def _of_histograms(estimator: Any, places: Places) -> tuple[Trees, Link]:
     order = np.concatenate([np.flatnonzero(is_category), np.flatnonzero(~is_category)])
     read, splits = [], [np.empty((0, SPLIT_WORDS), dtype=np.uint32)]
     for predictor in predictors:
-        read.append(by_place(_of_predictor(predictor.nodes, order, sum(map(len, splits))), places))
+        read.append(by_place(_of_predictor(predictor.nodes, order, sum(map(len, splits))), places, np.float64))
         splits.append(_rightward(predictor))
     firsts = np.tile(np.arange(outputs, dtype=np.uint64), len(predictors) // outputs)
     start = np.broadcast_to(base.reshape(-1), (outputs,)).copy()

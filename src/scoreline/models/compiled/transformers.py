@@ -7,81 +7,84 @@ What is not known to be reproduced exactly has none, and says why: subclasses, t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from scoreline.models.compiled.columns import Codes, Column, Operation, Step
+from scoreline.models.compiled.columns import Codes, Column, Operation, Step, operate
 from scoreline.models.compiled.form import NoForm
 
 
-def read_columns(steps: Sequence[Any], names: Sequence[str]) -> tuple[Column, ...]:
-    """The columns that a pipeline's transformers make of features.
+@dataclass(frozen=True)
+class Matrix:
+    """What transformers have made so far, column by column.
+
+    Attributes:
+        columns: its columns; one that is spread stands for many.
+        sparse: whether it is a sparse one: then scalers multiply where they divide else.
+    """
+
+    columns: tuple[Column, ...]
+    sparse: bool = False
+
+    @property
+    def width(self) -> int:
+        """Columns as an estimator counts them."""
+        return sum(column.width for column in self.columns)
+
+
+def read_matrix(steps: Sequence[Any], given: Matrix) -> Matrix:
+    """What a pipeline's transformers make of a matrix.
 
     Args:
         steps: fitted transformers, in order.
-        names: features, in the order of the pipeline's input.
+        given: what the first of them reads, such as a column for each feature.
 
     Raises:
-        NoForm: they cannot be told exactly.
+        NoForm: it cannot be told exactly.
     """
-    columns = [Column(name) for name in names]
     for step in steps:
         try:
-            columns = _after(step, columns)
+            given = _after(step, given)
         except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
             name = type(step).__name__
             raise NoForm(f"{name} was not fitted on these features, or keeps what it learned in another way") from error
-    return tuple(columns)
+    return given
 
 
-def makes_sparse(steps: Sequence[Any]) -> bool:
-    """Whether transformers make a sparse matrix of a dense one."""
-    sparse = False
-    for step in steps:
-        name = type(step).__name__
-        if name == "Pipeline":
-            sparse = makes_sparse([inner for _, inner in step.steps]) or sparse
-        elif name == "ColumnTransformer":
-            sparse = bool(step.sparse_output_)
-        elif name == "OneHotEncoder":
-            sparse = bool(step.sparse_output)
-        elif name == "OrdinalEncoder":
-            sparse = False
-    return sparse
-
-
-def _after(step: Any, columns: list[Column]) -> list[Column]:
+def _after(step: Any, given: Matrix) -> Matrix:
     if step is None or (isinstance(step, str) and step == "passthrough"):
-        return columns
+        return given
     name = type(step).__name__
     if not type(step).__module__.startswith("sklearn."):
         raise NoForm(f"{name} is a class of its own, which may do anything")
     if name == "Pipeline":
         for _, inner in step.steps:
-            columns = _after(inner, columns)
-        return columns
+            given = _after(inner, given)
+        return given
     if name == "ColumnTransformer":
-        return _beside_each_other(step, columns)
+        return _beside_each_other(step, given)
     if name not in _READERS:
         raise NoForm(f"{name} is not known to be reproduced exactly")
-    return _READERS[name](step, columns)
+    return _READERS[name](step, given)
 
 
-def _beside_each_other(step: Any, columns: list[Column]) -> list[Column]:
+def _beside_each_other(step: Any, given: Matrix) -> Matrix:
     if step.transformer_weights:
         raise NoForm("a ColumnTransformer with transformer_weights is not known to be reproduced exactly")
+    _require_plain(given)
     names = [str(name) for name in getattr(step, "feature_names_in_", ())]
     found: list[Column] = []
     for _, inner, chosen in step.transformers_:
         if isinstance(inner, str) and inner == "drop":
             continue
-        found += _after(inner, [columns[place] for place in _places(chosen, names, len(columns))])
+        places = _places(chosen, names, len(given.columns))
+        found += _after(inner, Matrix(tuple(given.columns[place] for place in places), given.sparse)).columns
     if not found:
         raise NoForm("the ColumnTransformer leaves no column")
-    return found
+    return Matrix(tuple(found), bool(step.sparse_output_))
 
 
 def _places(chosen: Any, names: list[str], count: int) -> list[int]:
@@ -93,113 +96,123 @@ def _places(chosen: Any, names: list[str], count: int) -> list[int]:
     return [names.index(one) if isinstance(one, str) else range(count)[int(one)] for one in chosen]
 
 
-def _plain_numbers(columns: list[Column]) -> None:
-    if any(column.spread for column in columns):
-        raise NoForm("a transformer behind a OneHotEncoder is not known to be reproduced exactly")
+def _require_plain(given: Matrix) -> None:
+    if any(column.spread for column in given.columns):
+        raise NoForm("an encoder or ColumnTransformer behind one-hot columns is not known to be reproduced exactly")
 
 
-def _stepped(columns: list[Column], steps: Sequence[Sequence[Step]]) -> list[Column]:
-    _plain_numbers(columns)
-    return [
-        replace(column, steps=(*column.steps, *more), finite=column.codes is None)
-        for column, more in zip(columns, steps, strict=True)
-    ]
+def _stepped(given: Matrix, *parts: tuple[Operation, Any] | None) -> Matrix:
+    """What operations make of it, each with (width,) operands; a part that is None is left out."""
+    steps = [(operation, np.asarray(operands, dtype=np.float64)) for operation, operands in filter(None, parts)]
+    if any(operands.shape != (given.width,) for _, operands in steps):
+        raise NoForm("a scaler was fitted on other columns")
+    found, start = [], 0
+    for column in given.columns:
+        own = [(operation, operands[start : start + column.width]) for operation, operands in steps]
+        start += column.width
+        if column.spread:
+            found.append(replace(column, ends=_ends(column, own)))
+        else:
+            more: list[Step] = [(operation, float(operand[0])) for operation, operand in own]
+            found.append(replace(column, steps=(*column.steps, *more), finite=column.codes is None))
+    return replace(given, columns=tuple(found))
 
 
-def _standard(step: Any, columns: list[Column]) -> list[Column]:
-    taken = _each("subtract", step.mean_) if step.with_mean else None
-    scaled = _each("divide", step.scale_) if step.with_std else None
-    return _stepped(columns, _zipped(len(columns), taken, scaled))
+def _ends(column: Column, steps: Sequence[tuple[Operation, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    low, high = column.low_and_high()
+    for operation, operands in steps:
+        low, high = operate(operation, low, operands), operate(operation, high, operands)
+    return low, high
 
 
-def _robust(step: Any, columns: list[Column]) -> list[Column]:
-    taken = _each("subtract", step.center_) if step.with_centering else None
-    scaled = _each("divide", step.scale_) if step.with_scaling else None
-    return _stepped(columns, _zipped(len(columns), taken, scaled))
+def _scaled(given: Matrix, scale: Any) -> tuple[Operation, Any]:
+    return ("multiply", 1 / np.asarray(scale)) if given.sparse else ("divide", scale)
 
 
-def _min_max(step: Any, columns: list[Column]) -> list[Column]:
-    low, high = map(float, step.feature_range)
-    steps = _zipped(len(columns), _each("multiply", step.scale_), _each("add", step.min_))
-    clipped: list[Step] = [("clip_low", low), ("clip_high", high)] if step.clip else []
-    return _stepped(columns, [[*one, *clipped] for one in steps])
+def _standard(step: Any, given: Matrix) -> Matrix:
+    taken: tuple[Operation, Any] | None = ("subtract", step.mean_) if step.with_mean else None
+    return _stepped(given, taken, _scaled(given, step.scale_) if step.with_std else None)
 
 
-def _max_abs(step: Any, columns: list[Column]) -> list[Column]:
+def _robust(step: Any, given: Matrix) -> Matrix:
+    taken: tuple[Operation, Any] | None = ("subtract", step.center_) if step.with_centering else None
+    return _stepped(given, taken, _scaled(given, step.scale_) if step.with_scaling else None)
+
+
+def _min_max(step: Any, given: Matrix) -> Matrix:
+    low, high = (np.full(given.width, float(end)) for end in step.feature_range)
+    clipped: tuple[tuple[Operation, Any], ...] = (("clip_low", low), ("clip_high", high)) if step.clip else ()
+    return _stepped(given, ("multiply", step.scale_), ("add", step.min_), *clipped)
+
+
+def _max_abs(step: Any, given: Matrix) -> Matrix:
     if getattr(step, "clip", False):
         raise NoForm("MaxAbsScaler(clip=True) is not known to be reproduced exactly")
-    return _stepped(columns, _zipped(len(columns), _each("divide", step.scale_)))
+    return _stepped(given, _scaled(given, step.scale_))
 
 
-def _each(operation: Operation, operands: Any) -> list[Step]:
-    return [(operation, float(one)) for one in operands]
-
-
-def _zipped(count: int, *parts: list[Step] | None) -> list[list[Step]]:
-    there = [part for part in parts if part is not None]
-    if any(len(part) != count for part in there):
-        raise NoForm("a scaler was fitted on other columns")
-    return [[part[at] for part in there] for at in range(count)]
-
-
-def _imputed(step: Any, columns: list[Column]) -> list[Column]:
-    _plain_numbers(columns)
+def _imputed(step: Any, given: Matrix) -> Matrix:
     if not _is_nan(step.missing_values):
         raise NoForm("SimpleImputer is reproduced for missing values alone")
     # These two take values as they are, where the others make floats of them first.
     sees_floats = step.strategy in {"most_frequent", "constant"}
     fill: Operation = "fill_floats" if sees_floats else "fill"
-    found = []
-    for column, filling in zip(columns, step.statistics_, strict=True):
-        if column.codes is not None:
-            raise NoForm("a SimpleImputer behind an encoder is not known to be reproduced exactly")
-        if isinstance(filling, str):
-            if column.steps:
-                raise NoForm("a SimpleImputer of texts behind other steps is not known to be reproduced exactly")
-            # What is filled is known once its categories are; see `_categories`.
-            found.append(replace(column, codes=Codes(pl.Series(dtype=pl.String), np.empty(0), None, None, filling)))
-        elif _is_nan(filling):
-            raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
-        else:
-            found.append(replace(column, steps=(*column.steps, (fill, float(filling))), finite=True))
-    return found + _marks(step, columns, "mark_floats" if sees_floats else "mark")
+    fillings, found = iter(step.statistics_), []
+    for column in given.columns:
+        own = [next(fillings) for _ in range(column.width)]
+        found.append(column if column.spread else _filled(column, own[0], fill))  # no one-hot column is missing
+    marks = _marks(step, given, "mark_floats" if sees_floats else "mark")
+    return replace(given, columns=(*found, *marks))
 
 
-def _marks(step: Any, columns: list[Column], mark: Operation) -> list[Column]:
+def _filled(column: Column, filling: Any, fill: Operation) -> Column:
+    if isinstance(filling, str):
+        if column.steps or column.codes is not None:
+            raise NoForm("a SimpleImputer of texts behind other steps is not known to be reproduced exactly")
+        # What is filled is known once its categories are; see `_categories`.
+        return replace(column, codes=Codes(pl.Series(dtype=pl.String), np.empty(0), None, None, filling))
+    if _is_nan(filling):
+        raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
+    return replace(column, steps=(*column.steps, (fill, float(filling))), finite=column.codes is None)
+
+
+def _marks(step: Any, given: Matrix, mark: Operation) -> list[Column]:
     """What an imputer says of the features that were missing in training, behind all that it fills."""
+    if not step.add_indicator:
+        return []
+    _require_plain(given)
     found = []
-    for at in step.indicator_.features_ if step.add_indicator else ():
+    for at in step.indicator_.features_:
         if isinstance(step.statistics_[at], str):
             raise NoForm("a SimpleImputer(add_indicator=True) of texts is not known to be reproduced exactly")
-        found.append(replace(columns[at], steps=(*columns[at].steps, (mark, 0.0)), finite=True))
+        column = given.columns[at]
+        found.append(replace(column, steps=(*column.steps, (mark, 0.0)), finite=column.codes is None))
     return found
 
 
-def _ordinal(step: Any, columns: list[Column]) -> list[Column]:
+def _ordinal(step: Any, given: Matrix) -> Matrix:
     _require_float64(step)
-    if getattr(step, "_infrequent_enabled", False):
-        raise NoForm(
-            "OrdinalEncoder with rare categories (min_frequency, max_categories) is not known to be reproduced exactly"
-        )
-    uses = step.handle_unknown == "use_encoded_value"
-    unknown = float(step.unknown_value) if uses else None
+    _require_plain(given)
+    unknown = float(step.unknown_value) if step.handle_unknown == "use_encoded_value" else None
     found = []
-    for column, known in zip(columns, step.categories_, strict=True):
+    for column, known, group in zip(given.columns, step.categories_, _groups(step), strict=True):
         values, has_missing = _categories(known)
-        missing = float(step.encoded_missing_value) if has_missing else None
         # Like any other value that was never seen, where none was missing in training.
-        codes = _coded(column, values, np.arange(values.len(), dtype=np.float64), missing, unknown)
+        missing = float(step.encoded_missing_value) if has_missing else None
+        numbers = np.arange(values.len()) if group is None else group[: values.len()]
+        codes = _coded(column, values, numbers.astype(np.float64), missing, unknown)
         found.append(replace(column, codes=codes, steps=()))
-    return found
+    return Matrix(tuple(found))
 
 
-def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
+def _one_hot(step: Any, given: Matrix) -> Matrix:
     _require_float64(step)
+    _require_plain(given)
     if step.handle_unknown not in {"error", "ignore", *_GROUPING}:
         raise NoForm(f"OneHotEncoder(handle_unknown={step.handle_unknown!r}) is not known to be reproduced exactly")
-    dropped = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(columns)
+    dropped = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(given.columns)
     found = []
-    for column, known, without, group in zip(columns, step.categories_, dropped, _groups(step), strict=True):
+    for column, known, without, group in zip(given.columns, step.categories_, dropped, _groups(step), strict=True):
         values, has_missing = _categories(known)
         places = np.arange(len(known), dtype=np.float64) if group is None else group.astype(np.float64)
         width = int(places.max(initial=-1)) + 1
@@ -215,7 +228,7 @@ def _one_hot(step: Any, columns: list[Column]) -> list[Column]:
         refused = step.handle_unknown == "error"
         codes = _coded(column, values, places[: values.len()], missing, None if refused else unknown)
         found.append(replace(column, codes=codes, steps=(), spread=width))
-    return found
+    return Matrix(tuple(found), bool(step.sparse_output))
 
 
 _GROUPING = {"infrequent_if_exist", "warn"}
@@ -227,7 +240,7 @@ def _groups(step: Any) -> Sequence[np.ndarray | None]:
         return [None] * len(step.categories_)
     groups = getattr(step, "_default_to_infrequent_mappings", None)
     if groups is None:
-        raise NoForm("the OneHotEncoder was made by a version that kept rare categories in another way")
+        raise NoForm(f"the {type(step).__name__} was made by a version that kept rare categories in another way")
     return groups  # type: ignore[no-any-return]
 
 
@@ -269,11 +282,11 @@ def _categories(known: Any) -> tuple[pl.Series, bool]:
     return pl.Series([float(one) for one in kept], dtype=pl.Float64), any(missing)
 
 
-def _as_it_is(step: Any, columns: list[Column]) -> list[Column]:
+def _as_it_is(step: Any, given: Matrix) -> Matrix:
     """What ``passthrough`` becomes where it is fitted."""
     if step.func is not None or step.validate:
         raise NoForm("a FunctionTransformer may do anything")
-    return columns
+    return given
 
 
 def _require_float64(step: Any) -> None:
@@ -285,7 +298,7 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-_READERS: dict[str, Callable[[Any, list[Column]], list[Column]]] = {
+_READERS: dict[str, Callable[[Any, Matrix], Matrix]] = {
     "FunctionTransformer": _as_it_is,
     "StandardScaler": _standard,
     "RobustScaler": _robust,

@@ -13,6 +13,7 @@ from sklearn.linear_model import (
     Lasso,
     LinearRegression,
     LogisticRegression,
+    Perceptron,
     PoissonRegressor,
     Ridge,
     RidgeClassifier,
@@ -95,6 +96,17 @@ def test_several_outputs_come_as_a_struct():
     np.testing.assert_allclose(found.to_numpy(), estimator.predict(vectorizer.transform(rows)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_the_exponential_of_a_sum(scale):
+    rng = np.random.default_rng(0)
+    rows = [{"t": str(rng.choice(["a", "b", "c"])), "u": "b", "x": float(x)} for x in rng.normal(size=60)]
+    model, form = made(rows, PoissonRegressor(alpha=0.01), scale * rng.random(60))
+    frame = frame_of(rows)
+    verdict = compare(model, form, frame, with_edges(frame)[60:])
+    assert verdict.agrees, verdict.detail
+    np.testing.assert_allclose(form.predict(frame).values, model.predict(frame).values, rtol=1e-12)
+
+
 class Own(LinearRegression):
     def predict(self, matrix):
         return super().predict(matrix) * 2
@@ -104,10 +116,10 @@ class Own(LinearRegression):
     ("estimator", "options", "why"),
     [
         (Own(), {}, "Own is a class of its own, which may predict anything"),
-        (PoissonRegressor(), {}, "PoissonRegressor is no linear model that predicts plain sums"),
+        (Perceptron(), {}, "Perceptron is no linear model that predicts plain sums"),
         (LinearRegression(), {"dtype": np.float32}, "the DictVectorizer makes float32"),
     ],
-    ids=["own class", "a log link", "small floats"],
+    ids=["own class", "votes", "small floats"],
 )
 def test_what_is_no_plain_sum_has_no_such_form_and_says_why(estimator, options, why):
     rows = [{"t": "a", "u": "b", "x": 1.0}, {"t": "b", "u": "b", "x": 2.0}]

@@ -25,7 +25,6 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
-from threadpoolctl import threadpool_limits
 
 from scoreline.errors import MissingExtra
 from scoreline.models import compiled
@@ -45,13 +44,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:overflow encountered"),
     pytest.mark.filterwarnings("ignore:invalid value encountered"),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads that wait for each other in models of a hundred rows cost seconds on a busy machine."""
-    with threadpool_limits(1):
-        yield
 
 
 # ------------------------------------------------------------------------------------------ models
