@@ -202,7 +202,7 @@ def write_editable(frame: pl.DataFrame, path: Path) -> None:
         raise UsageError(f"{path} is there already, and may have been edited", hint="give another name, or remove it")
     if suffix == ".csv":
         frame = frame.with_columns(pl.col(REASONS).list.join("; "))
-        mute = [name for name, kind in frame.schema.items() if kind.is_nested() or kind in {pl.Binary, pl.Duration}]
+        mute = [name for name, kind in frame.schema.items() if kind.is_nested() or kind in (pl.Binary, pl.Duration)]
         if mute:
             raise UsageError(f"no CSV can hold the column {mute[0]!r}", hint=f"write {path.with_suffix('.parquet')}")
     with durable.written(path, durable=False) as out:

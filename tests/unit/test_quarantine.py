@@ -1,7 +1,7 @@
 """Quarantine: files of rejected rows, how they are made and found again."""
 
 import io
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from scoreline import durable, quarantine
-from scoreline.errors import FilesDamaged, InputMissing, StagingLost
+from scoreline.errors import FilesDamaged, InputMissing, StagingLost, UsageError
 from scoreline.ledgers.memory import MemoryLedger
 from scoreline.owner import Owner
 from scoreline.record import FAILED, PREPARED, PUBLISHED, REFUSED, Lease, NewRun, RunHandle
@@ -326,3 +326,13 @@ def test_a_damaged_file_is_said_to_be_damaged(kept, harm, asked):
     with pytest.raises(FilesDamaged, match="not as run run-1 wrote it") as caught:
         quarantine.rows(kept, **asked)
     assert "--force" in caught.value.hint
+
+
+@pytest.mark.parametrize("values", [[timedelta(minutes=1)], [b"raw"], [[1, 2]]], ids=["duration", "bytes", "list"])
+def test_a_column_that_no_csv_can_hold_is_named(tmp_path, values):
+    frame = rejected({"took": values})
+    with pytest.raises(UsageError, match="no CSV can hold the column 'took'"):
+        quarantine.write_editable(frame, tmp_path / "fixes.csv")
+    assert not (tmp_path / "fixes.csv").exists()
+    quarantine.write_editable(frame, tmp_path / "fixes.parquet")
+    assert (tmp_path / "fixes.parquet").exists()

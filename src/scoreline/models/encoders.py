@@ -7,7 +7,7 @@ categories. What an encoder reads of another transformer's making is not followe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -21,6 +21,12 @@ _INNER = ("regressor_", "best_estimator_", "estimator_")
 _MEMBERS = {"VotingRegressor", "VotingClassifier", "StackingRegressor", "StackingClassifier"}
 
 
+Fills = Mapping[str, Any]
+"""Column -> what its missing values are before an encoder sees them."""
+_ANSWERED = object()
+"""A missing category is an answerable one."""
+
+
 @dataclass(frozen=True)
 class Learned:
     """What one encoder knows of one input column.
@@ -28,7 +34,7 @@ class Learned:
     Attributes:
         name: the column.
         values: known categories, as text or as numbers, without the missing one.
-        null: whether a missing value was learned, or is filled in before the encoder.
+        null: whether a missing value was learned, or is made a known one before the encoder.
         refuses: whether the encoder raises for an unknown category, for all rows at once.
         nan: whether NaN was learned, and not None.
     """
@@ -54,7 +60,7 @@ class Learned:
 
 def learned_by(estimator: Any, names: Sequence[str]) -> tuple[Learned, ...]:
     """All that encoders have learned of the input columns ``names``, in the order of the estimator's input."""
-    return tuple(_walk(estimator, tuple(names), filled=False))
+    return tuple(_walk(estimator, tuple(names), {}))
 
 
 def count_unseen(learned: Sequence[Learned], features: pl.DataFrame) -> dict[str, int]:
@@ -78,16 +84,16 @@ def _rows_by_feature(learned: Sequence[Learned], features: pl.DataFrame) -> dict
     return found
 
 
-def _walk(part: Any, names: tuple[str, ...], *, filled: bool) -> Iterator[Learned]:
+def _walk(part: Any, names: tuple[str, ...], fills: Fills) -> Iterator[Learned]:
     if hasattr(part, "steps"):
-        yield from _walk_steps([step for _, step in part.steps], names, filled=filled)
+        yield from _walk_steps([step for _, step in part.steps], names, fills)
         return
     for inner, own in _inner(part, names):
-        yield from _walk(inner, own, filled=filled)
-    if (own_encoder := getattr(part, "_preprocessor", None)) is not None and not filled:
-        yield from _walk(own_encoder, names, filled=True)  # a missing category is an answerable one there
+        yield from _walk(inner, own, fills)
+    if (own_encoder := getattr(part, "_preprocessor", None)) is not None and not fills:
+        yield from _walk(own_encoder, names, dict.fromkeys(names, _ANSWERED))
     if type(part).__name__ in _ENCODERS and len(getattr(part, "categories_", ())) == len(names):
-        yield from _of_encoder(part, names, filled=filled)
+        yield from _of_encoder(part, names, fills)
 
 
 def _inner(part: Any, names: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
@@ -106,22 +112,22 @@ def _inner(part: Any, names: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, 
         yield calibrated.estimator, names
 
 
-def _of_encoder(encoder: Any, names: tuple[str, ...], *, filled: bool) -> Iterator[Learned]:
+def _of_encoder(encoder: Any, names: tuple[str, ...], fills: Fills) -> Iterator[Learned]:
     refuses = getattr(encoder, "handle_unknown", None) == "error"
     for name, known in zip(names, encoder.categories_, strict=True):
         values = np.asarray(known).tolist()
         if all(value is None or isinstance(value, str | int | float) for value in values):
-            yield _learned(name, values, filled=filled, refuses=refuses)
+            yield _learned(name, values, fills.get(name), refuses=refuses)
 
 
-def _walk_steps(steps: list[Any], names: tuple[str, ...], *, filled: bool) -> Iterator[Learned]:
+def _walk_steps(steps: list[Any], names: tuple[str, ...], fills: Fills) -> Iterator[Learned]:
     for step in steps:
         if step is None or (isinstance(step, str) and step == "passthrough") or _is_identity(step):
             continue
         if type(step).__name__ == "SimpleImputer" and _is_missing(step.missing_values) and not step.add_indicator:
-            filled = True
+            fills = {**dict(zip(names, np.asarray(step.statistics_).tolist(), strict=False)), **fills}
             continue
-        yield from _walk(step, names, filled=filled)
+        yield from _walk(step, names, fills)
         return
 
 
@@ -148,7 +154,7 @@ def _picked(names: tuple[str, ...], columns: Any) -> tuple[str, ...]:
     )
 
 
-def _learned(name: str, listed: list[Any], *, filled: bool, refuses: bool) -> Learned:
+def _learned(name: str, listed: list[Any], fill: Any, *, refuses: bool) -> Learned:
     values = [value for value in listed if not _is_missing(value)]
     if all(isinstance(value, int | float) for value in values):
         whole = all(isinstance(value, int) for value in values)
@@ -157,7 +163,9 @@ def _learned(name: str, listed: list[Any], *, filled: bool, refuses: bool) -> Le
         # A category that is no text beside some that are can equal no text.
         series = pl.Series(name, [value for value in values if isinstance(value, str)], dtype=pl.String)
     nan = len(values) < len(listed) and not any(value is None for value in listed)
-    return Learned(name, series, filled or len(values) < len(listed), refuses, nan)
+    # What fills may be a value of which the encoder has seen none.
+    null = fill is _ANSWERED or fill in values or len(values) < len(listed)
+    return Learned(name, series, null, refuses, nan)
 
 
 def _is_missing(value: Any) -> bool:
@@ -169,7 +177,7 @@ def _comparable(column: pl.Series, values: pl.Series) -> pl.Series | None:
     if column.dtype == pl.Null:
         return column.cast(values.dtype)
     if values.dtype == pl.String:
-        return column.cast(pl.String) if column.dtype in {pl.String, pl.Categorical, pl.Enum} else None
+        return column.cast(pl.String) if column.dtype in (pl.String, pl.Categorical, pl.Enum) else None
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         return None
     whole = values.dtype == pl.Int64 and not column.dtype.is_float()

@@ -122,7 +122,7 @@ def _number(values: pl.Series) -> pl.Series:
 
 def _coded(values: pl.Series, known: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Codes of categories, null where there is none, and a mask of those that are not known."""
-    is_text = values.dtype in {pl.String, pl.Categorical, pl.Enum}
+    is_text = values.dtype in (pl.String, pl.Categorical, pl.Enum)
     if values.dtype != pl.Null and is_text != (known.dtype == pl.String):
         shown = ", ".join(map(repr, known.head(3)))
         raise ModelInvalid(

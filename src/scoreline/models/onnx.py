@@ -229,7 +229,7 @@ def _plain(values: pl.Series) -> pl.Series:
 
 def _typed(values: pl.Series, kind: str) -> pl.Series:
     """A feature in the type of its input; what is missing is NaN, where the type has one."""
-    is_text, wants_text = values.dtype in {pl.String, pl.Categorical, pl.Enum}, kind == "tensor(string)"
+    is_text, wants_text = values.dtype in (pl.String, pl.Categorical, pl.Enum), kind == "tensor(string)"
     if is_text != wants_text and values.dtype != pl.Null:
         raise ModelInvalid(
             f"the model reads {values.name!r} as {kind}, and the job makes it {values.dtype}",

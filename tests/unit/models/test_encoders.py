@@ -87,6 +87,18 @@ def test_an_imputer_before_the_encoder_fills_what_is_missing():
     assert unseen(columns(("e", steps, ["zone"]))) == {"zone": 2}
 
 
+@pytest.mark.parametrize(("fill", "count"), [("missing", 3), ("a", 2)])
+def test_what_an_imputer_fills_in_is_a_category_that_was_seen_or_is_none(fill, count):
+    steps = make_pipeline(SimpleImputer(strategy="constant", fill_value=fill), OneHotEncoder(**IGNORING))
+    assert unseen(columns(("e", steps, ["zone"]))) == {"zone": count}
+
+
+@pytest.mark.parametrize("kind", [pl.String(), pl.Categorical(), pl.Enum(["a", "c", "x", "y"])], ids=str)
+def test_text_is_compared_whatever_its_type(kind):
+    encoder = columns(("e", OneHotEncoder(**IGNORING), ["zone"]))
+    assert unseen(encoder, ROWS.with_columns(pl.col("zone").cast(kind))) == {"zone": 3}
+
+
 def test_a_function_transformer_without_a_function_passes_everything_on():
     steps = make_pipeline(FunctionTransformer(), OneHotEncoder(**IGNORING))
     assert unseen(columns(("e", steps, ["zone"]))) == unseen(columns(("e", OneHotEncoder(**IGNORING), ["zone"]))) != {}

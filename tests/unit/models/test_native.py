@@ -239,6 +239,20 @@ def session_of(content):
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.parametrize("kind", [pl.String(), pl.Categorical(), pl.Enum(["x", "y", "z"])], ids=str)
+def test_text_is_a_category_whatever_its_type(tmp_path, kind):
+    _, frame, target = learned()
+    names = (*NAMES, "k")
+    rows = polars_of(frame).with_columns(pl.col("k").cast(pl.String).cast(kind))
+    forests = xgboost.XGBRegressor(**XGB, enable_categorical=True), lightgbm.LGBMRegressor(**LGB, min_data_per_group=5)
+    natives = stored(forests[0].fit(frame, target), "ubj", tmp_path), kept_text(forests[1].fit(frame, target))
+    for forest, native in zip(forests, natives, strict=True):
+        found = native.adapt(names, {}, None, "value").predict(rows)
+        same(found.values.to_numpy(), forest.predict(frame))
+        assert found.unseen == {}
+    assert of_onnx._typed(rows["k"].drop_nulls(), "tensor(string)").dtype == pl.String
+
+
 def onnx_of(model, sample, **options):
     content = to_onnx(model, sample, **options).SerializeToString()
     return of_onnx.read(content, "m.onnx"), session_of(content)

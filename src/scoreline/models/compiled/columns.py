@@ -37,6 +37,7 @@ class Codes:
         missing: what a missing value becomes; None: the original refuses it, as an unknown one is refused.
         unknown: what any other value becomes; None: the original refuses it, and all rows beside it.
         fill: what a missing value is taken for before it is looked up.
+        fills_none: whether a missing boolean is too, which is None to pandas.
         pairs: the table of its two whole numbers, where the feature is given as these.
     """
 
@@ -45,6 +46,7 @@ class Codes:
     missing: float | None
     unknown: float | None
     fill: str | float | None = None
+    fills_none: bool = True
     pairs: PairTable | None = None
 
     def in_parts(self, separator: str) -> Codes | None:
@@ -80,8 +82,9 @@ class Codes:
 
     def _found(self, name: str, column: pl.Series) -> tuple[np.ndarray, np.ndarray | None]:
         """(rows,) positions among the known, or their number; (rows,) whether it is missing, if that was learned."""
+        is_filled = self.fill is not None and (self.fills_none or column.dtype not in (pl.Boolean, pl.Null))
         column = self._comparable(name, column)
-        if self.fill is not None:
+        if is_filled:
             column = column.fill_null(self.fill)
         count = self.known.len()
         place = pl.int_range(count, dtype=pl.Int32, eager=True)
@@ -92,7 +95,7 @@ class Codes:
         is_text = self.known.dtype == pl.String
         if is_text and column.dtype in (pl.String, pl.Categorical, pl.Enum):
             return column.cast(pl.String)
-        if not is_text and (column.dtype.is_numeric() or (_is_number(column.dtype) and self.fill is None)):
+        if not is_text and _is_number(column.dtype):
             numbers = column.cast(pl.Float64)
             if numbers.is_infinite().any():
                 raise ModelFailed(f"the model cannot take an infinite {name!r}")
@@ -274,6 +277,7 @@ def _codes_header(codes: Codes) -> dict[str, Any]:
         "missing": None if codes.missing is None else codes.missing.hex(),
         "unknown": None if codes.unknown is None else codes.unknown.hex(),
         "fill": codes.fill if texts or codes.fill is None else float(codes.fill).hex(),
+        "fills_none": codes.fills_none,
     }
 
 
@@ -289,4 +293,5 @@ def _codes_of(form: dict[str, Any]) -> Codes:
         number(form["missing"]),
         number(form["unknown"]),
         form["fill"] if texts else number(form["fill"]),
+        bool(form["fills_none"]),
     )

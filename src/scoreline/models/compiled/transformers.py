@@ -80,8 +80,8 @@ def _beside_each_other(step: Any, given: Matrix) -> Matrix:
     for _, inner, chosen in step.transformers_:
         if isinstance(inner, str) and inner == "drop":
             continue
-        places = _places(chosen, names, len(given.columns))
-        found += _after(inner, Matrix(tuple(given.columns[place] for place in places), given.sparse)).columns
+        picked = tuple(given.columns[place] for place in _places(chosen, names, len(given.columns)))
+        found += _after(inner, Matrix(picked, given.sparse)).columns if picked else ()
     if not found:
         raise NoForm("the ColumnTransformer leaves no column")
     return Matrix(tuple(found), bool(step.sparse_output_))
@@ -253,6 +253,7 @@ def _coded(
     column: Column, values: pl.Series, numbers: np.ndarray, missing: float | None, unknown: float | None
 ) -> Codes:
     fill: str | float | None = None
+    fills_none = True
     if column.codes is not None:
         fill = column.codes.fill  # of an imputer before it
         if column.codes.known.len() or fill is None:
@@ -260,10 +261,10 @@ def _coded(
     elif column.steps:
         if len(column.steps) != 1 or column.steps[0][0] not in {"fill", "fill_floats"}:
             raise NoForm("an encoder behind other steps than a SimpleImputer is not known to be reproduced exactly")
-        fill = column.steps[0][1]
+        fills_none, fill = column.steps[0][0] == "fill", column.steps[0][1]
     if fill is not None and isinstance(fill, str) != (values.dtype == pl.String):
         raise NoForm(f"missing values of {column.source!r} are filled with another kind than its categories are")
-    return Codes(values, numbers, missing, unknown, fill)
+    return Codes(values, numbers, missing, unknown, fill, fills_none)
 
 
 def _categories(known: Any) -> tuple[pl.Series, bool]:

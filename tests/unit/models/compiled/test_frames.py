@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, reject, settings
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
@@ -173,6 +174,41 @@ def test_generalized_linear_models_give_the_exponential_where_they_do(head):
     pipeline = make_pipeline(ColumnTransformer(parts), head).fit(frame.to_pandas(), 0.1 + rng.random(80) * 9)
     _, verdict = verdict_on(pipeline, frame)
     assert verdict.agrees, verdict.detail
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OneHotEncoder(), OrdinalEncoder()])
+def test_what_an_imputer_fills_in_may_never_have_been_seen(encoder):
+    train = pl.DataFrame({"t": ["a", "b", "c", "a"] * 10, "k": [1.0, 2.0, 3.0, 1.0] * 10})
+    for name, fill in (("t", "missing"), ("k", -1.0), ("t", "a")):
+        steps = make_pipeline(SimpleImputer(strategy="constant", fill_value=fill), clone(encoder))
+        pipeline = make_pipeline(ColumnTransformer([("c", steps, [name])]), Ridge())
+        _, verdict = verdict_on(fitted(pipeline, train, np.arange(40.0)), train)
+        assert verdict.agrees, verdict.detail
+
+
+def test_a_part_for_no_column_is_none():
+    train = rows_of(np.random.default_rng(0), 40, gaps=False).drop("t")
+    parts = [("none", StandardScaler(), []), ("all", StandardScaler(), ["c", "x", "y"])]
+    _, verdict = verdict_on(fitted(make_pipeline(ColumnTransformer(parts), Ridge()), train, train["c"]), train)
+    assert verdict.agrees, verdict.detail
+
+
+def test_a_missing_boolean_is_filled_before_it_is_looked_up():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"n": rng.integers(3, size=40).astype(float), "b": rng.integers(2, size=40).astype(bool)})
+    steps = make_pipeline(SimpleImputer(strategy="median"), OneHotEncoder(handle_unknown="ignore"))
+    pipeline = make_pipeline(ColumnTransformer([("c", steps, ["n", "b"])]), Ridge())
+    _, verdict = verdict_on(fitted(pipeline, frame, rng.normal(size=40)), frame)
+    assert verdict.agrees, verdict.detail
+
+
+def test_columns_of_an_encoder_are_not_picked_by_number():
+    """They would be taken for the features."""
+    frame = pl.DataFrame({"s": ["a", "b", "a", "b"] * 3, "t": ["x", "y", "y", "x"] * 3, "u": ["p", "q", "r", "q"] * 3})
+    picks = ColumnTransformer([("p", "passthrough", [1, 2])])
+    pipeline = make_pipeline(OneHotEncoder(drop="if_binary"), picks, DecisionTreeRegressor())
+    model = FrameModel(fitted(pipeline, frame, np.arange(12.0)), ("s", "t", "u"))
+    assert "behind one-hot columns" in model.uncompiled()
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0], ids=["dense", "sparse"])
