@@ -19,12 +19,31 @@ from scoreline.errors import ModelFailed
 from scoreline.models.compiled.pairs import PairTable
 
 Operation = Literal[
-    "fill", "fill_floats", "mark", "mark_floats", "subtract", "divide", "multiply", "add", "clip_low", "clip_high"
+    "fill",
+    "fill_floats",
+    "mark",
+    "mark_floats",
+    "subtract",
+    "divide",
+    "multiply",
+    "add",
+    "clip_low",
+    "clip_high",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "exp",
+    "expm1",
+    "sqrt",
+    "square",
+    "absolute",
 ]
 Step = tuple[Operation, float]
 """An operation on numbers and its operand; ``fill`` replaces NaN, ``mark`` makes 1 of it and 0 of all else. With
-``_floats`` they do not take a missing boolean for NaN.
+``_floats`` they do not take a missing boolean for NaN. Functions of NumPy, such as ``log1p``, need no operand.
 """
+FUNCTIONS: tuple[Operation, ...] = ("log", "log1p", "log2", "log10", "exp", "expm1", "sqrt", "square", "absolute")
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +202,14 @@ def _marked(numbers: np.ndarray, _: float) -> np.ndarray:
     return np.asarray(np.isnan(numbers), dtype=np.float64)
 
 
+def _alone(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, float], np.ndarray]:
+    def operation(numbers: np.ndarray, _: float) -> np.ndarray:
+        with np.errstate(all="ignore"):  # not a number, or infinite, as the original's
+            return function(numbers)
+
+    return operation
+
+
 _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "fill": _filled,
     "fill_floats": _filled,
@@ -194,6 +221,7 @@ _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "add": np.add,
     "clip_low": np.maximum,
     "clip_high": np.minimum,
+    **{name: _alone(getattr(np, name)) for name in FUNCTIONS},
 }
 _OF_NONE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "fill_floats": lambda numbers, _: numbers,

@@ -12,7 +12,7 @@ from scoreline.models.compiled.additive import Additive, Texts
 from scoreline.models.compiled.columns import Codes, Column
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm
-from scoreline.models.compiled.frames import encoded, found_by_search
+from scoreline.models.compiled.frames import encoded, opened, taken_back
 from scoreline.models.compiled.linear import is_linear, read_linear
 from scoreline.models.compiled.link import Wanted
 from scoreline.models.compiled.transformers import Matrix, read_matrix
@@ -40,9 +40,10 @@ def dict_form(vectorizer: Any, estimator: Any, lookup: VocabularyLookup, predict
     *between, last = (step for _, step in getattr(estimator, "steps", [("", estimator)]))
     if not _each_column_has_one_name(vectorizer, lookup):
         raise NoForm("two features can mean the same column of the vocabulary")
+    last, link = opened(last)
     if is_linear(last) and not between:
-        return _additive(last, lookup, predict_as)
-    return _encoded(between, found_by_search(last), lookup, predict_as)
+        return taken_back(_additive(last, lookup, predict_as), link)
+    return taken_back(_encoded(between, last, lookup, predict_as), link)
 
 
 def _additive(estimator: Any, lookup: VocabularyLookup, predict_as: Wanted) -> Additive:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
+from scoreline.models.compiled.additive import Additive
 from scoreline.models.compiled.columns import Codes, Column
 from scoreline.models.compiled.encoded import Encoded
 from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.linear import Linear, is_linear, read_linear
-from scoreline.models.compiled.link import Wanted
+from scoreline.models.compiled.link import Kind, Link, Wanted
 from scoreline.models.compiled.places import Places
 from scoreline.models.compiled.sklearn_trees import read_trees
 from scoreline.models.compiled.transformers import Matrix, read_matrix
@@ -35,10 +36,44 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
     """
     if hasattr(estimator, "steps") and not type(estimator).__module__.startswith("sklearn."):
         raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
+    estimator, outer = opened(estimator)
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
-    last = found_by_search(steps[-1])
+    last, inner = opened(steps[-1])
     matrix = read_matrix(steps[:-1], Matrix(tuple(Column(name) for name in names)))
-    return encoded(last, matrix, tuple(names), predict_as)
+    return taken_back(encoded(last, matrix, tuple(names), predict_as), inner, outer)
+
+
+def opened(estimator: Any) -> tuple[Any, Link | None]:
+    """What predicts in the stead of a search, or of a regressor of a transformed target, and what is made of that.
+
+    Raises:
+        NoForm: it is not known how the target is transformed back.
+    """
+    estimator, link = found_by_search(estimator), None
+    if type(estimator).__name__ == "TransformedTargetRegressor" and type(estimator).__module__.startswith("sklearn."):
+        back: Any = getattr(estimator, "transformer_", None)
+        kind = next((kind for one, kind in _INVERSE.items() if one is getattr(back, "inverse_func", None)), None)
+        if kind is None or back.inv_kw_args:
+            raise NoForm("TransformedTargetRegressor is reproduced for the inverse functions exp and expm1 alone")
+        link = Link(kind, finite=bool(back.validate))
+        estimator = found_by_search(estimator.regressor_)
+    return estimator, link
+
+
+_INVERSE: dict[Any, Kind] = {np.exp: "log", np.expm1: "log1p"}
+F = TypeVar("F", Encoded, Additive)
+
+
+def taken_back(form: F, *links: Link | None) -> F:
+    """The form with what is made of a transformed target.
+
+    Raises:
+        NoForm: more is made of it than one function.
+    """
+    there = [link for link in links if link is not None]
+    if there and (len(there) > 1 or form.link.kind != "identity"):
+        raise NoForm("a target that is transformed twice is not known to be reproduced exactly")
+    return replace(form, link=there[0]) if there else form
 
 
 def encoded(estimator: Any, matrix: Matrix, names: tuple[str, ...], predict_as: Wanted) -> Encoded:
@@ -112,7 +147,8 @@ def _with_categories(columns: tuple[Column, ...], trees: Trees) -> tuple[Column,
 
 def thresholds(estimator: Any) -> np.ndarray:
     """Some values at which trees of an estimator turn, and the floats beside them; for a comparison's edges."""
-    last = found_by_search(getattr(estimator, "steps", [("", estimator)])[-1][1])
+    whole, _ = opened(estimator)
+    last, _ = opened(getattr(whole, "steps", [("", whole)])[-1][1])
     members = np.ravel(np.asarray(getattr(last, "estimators_", [last]), dtype=object))
     values = [one.tree_.threshold[one.tree_.feature >= 0] for one in members[:8] if hasattr(one, "tree_")]
     for stage in getattr(last, "_predictors", [])[:8]:

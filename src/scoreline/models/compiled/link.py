@@ -5,19 +5,20 @@ A link knows nothing of how scores come about; linear models and trees share it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 
-from scoreline.errors import ModelInvalid
+from scoreline.errors import ModelFailed, ModelInvalid
 
-Kind = Literal["identity", "log", "mean", "logistic", "softmax", "one-vs-rest"]
+Kind = Literal["identity", "log", "log1p", "mean", "logistic", "softmax", "one-vs-rest"]
 Wanted = Literal["value", "probability", "probabilities"]
 Label = str | int | float | bool
 
-_REGRESSORS = ("identity", "log")
+_REGRESSORS = ("identity", "log", "log1p")
 _WHOLE = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 _LABELS = (*_WHOLE, "Float32", "Float64", "Boolean", "String")
 _NAME = "prediction"
@@ -28,18 +29,20 @@ class Link:
     """What the scores of a model mean.
 
     Attributes:
-        kind: "identity" and "log" are regressors (the value is the score, or its exponential); "mean" has scores that
-            are probabilities already; "logistic" has one score, of the second of two classes; "softmax" and
-            "one-vs-rest" (logistic of each, divided by their sum) have one score for each class.
+        kind: "identity", "log" and "log1p" are regressors (the value is the score, its exponential, or one less than
+            that); "mean" has scores that are probabilities already; "logistic" has one score, of the second of two
+            classes; "softmax" and "one-vs-rest" (logistic of each, divided by their sum) have one score for each class.
         classes: labels in the order of the scores; none for regressors.
         dtype: the labels' type, by Polars' name.
         zero: of "logistic": which class a score of exactly zero is, 0 or 1. Libraries differ.
+        finite: whether the original refuses scores that are no finite numbers.
     """
 
     kind: Kind
     classes: tuple[Label, ...] = ()
     dtype: str = "Float64"
     zero: int = 0
+    finite: bool = False
 
     def __post_init__(self) -> None:
         """Checks that the parts fit each other.
@@ -82,13 +85,14 @@ class Link:
             ValueError: the parts do not fit each other, or one is missing.
         """
         try:
-            return cls(header["kind"], tuple(header["classes"]), header["dtype"], header["zero"])
+            return cls(header["kind"], tuple(header["classes"]), header["dtype"], header["zero"], header["finite"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"no link: {header!r}") from error
 
     def header(self) -> dict[str, Any]:
         """What ``of`` needs, as JSON."""
-        return {"kind": self.kind, "classes": list(self.classes), "dtype": self.dtype, "zero": self.zero}
+        told = {"kind": self.kind, "classes": list(self.classes), "dtype": self.dtype, "zero": self.zero}
+        return told | {"finite": self.finite}
 
     def columns(self) -> int | None:
         """Scores that a row must have; None where any number of outputs is right."""
@@ -158,14 +162,16 @@ class Link:
 
     def apart(self, scores: np.ndarray, bound: np.ndarray) -> np.ndarray:
         """(rows,) how far predictions may be apart where (rows, outputs) scores are by at most (rows,) ``bound``."""
-        if self.kind != "log":
+        if self.kind not in {"log", "log1p"}:
             return bound  # a probability changes at most as fast as its score
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(np.exp(scores).max(axis=1) * np.expm1(bound))
 
     def _numbers(self, scores: np.ndarray) -> pl.Series:
+        if self.finite and not np.isfinite(scores).all():
+            raise ModelFailed("the model takes no prediction back that is not a finite number")
         with np.errstate(over="ignore"):  # infinite, as the original's
-            values = np.exp(scores) if self.kind == "log" else scores
+            values = _TAKEN_BACK[self.kind](scores)
         if values.shape[1] == 1:
             return pl.Series(_NAME, np.ascontiguousarray(values[:, 0]))
         return _struct({str(at): values[:, at] for at in range(values.shape[1])})
@@ -177,6 +183,13 @@ class Link:
         else:
             chosen = scores.argmax(axis=1).astype(np.uint32)
         return pl.Series(_NAME, self.classes, dtype=getattr(pl, self.dtype)).gather(pl.Series(chosen))
+
+
+_TAKEN_BACK: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda scores: scores,
+    "log": np.exp,
+    "log1p": np.expm1,
+}
 
 
 def _python(dtype: str) -> type:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scoreline.models.compiled.columns import Codes, Column, Operation, Step, operate
+from scoreline.models.compiled.columns import FUNCTIONS, Codes, Column, Operation, Step, operate
 from scoreline.models.compiled.form import NoForm
 
 
@@ -283,11 +283,32 @@ def _categories(known: Any) -> tuple[pl.Series, bool]:
     return pl.Series([float(one) for one in kept], dtype=pl.Float64), any(missing)
 
 
-def _as_it_is(step: Any, given: Matrix) -> Matrix:
-    """What ``passthrough`` becomes where it is fitted."""
-    if step.func is not None or step.validate:
-        raise NoForm("a FunctionTransformer may do anything")
-    return given
+def _function(step: Any, given: Matrix) -> Matrix:
+    """One of NumPy's, or none: what ``passthrough`` becomes where it is fitted."""
+    name = next((name for name in FUNCTIONS if step.func is getattr(np, name)), None)
+    if step.validate or step.kw_args or (step.func is not None and name is None):
+        raise NoForm("a FunctionTransformer may do anything, but for one with a function of NumPy such as log1p")
+    if name is None:
+        return given
+    found = _stepped(given, (name, np.zeros(given.width)))
+    # Unlike scalers it lets infinite numbers pass.
+    columns = zip(found.columns, given.columns, strict=True)
+    return replace(found, columns=tuple(replace(column, finite=before.finite) for column, before in columns))
+
+
+def _target_encoded(step: Any, given: Matrix) -> Matrix:
+    _require_plain(given)
+    means = np.ravel(step.target_mean_)
+    outputs = len(means)
+    found = []
+    for at, (column, known) in enumerate(zip(given.columns, step.categories_, strict=True)):
+        values, has_missing = _categories(known)
+        for mean, encoding in zip(means, step.encodings_[at * outputs : (at + 1) * outputs], strict=True):
+            numbers = np.asarray(encoding, dtype=np.float64)
+            missing = float(numbers[-1]) if has_missing else None
+            codes = _coded(column, values, numbers[: values.len()], missing, float(mean))
+            found.append(replace(column, codes=codes, steps=()))
+    return Matrix(tuple(found))
 
 
 def _require_float64(step: Any) -> None:
@@ -300,7 +321,7 @@ def _is_nan(value: Any) -> bool:
 
 
 _READERS: dict[str, Callable[[Any, Matrix], Matrix]] = {
-    "FunctionTransformer": _as_it_is,
+    "FunctionTransformer": _function,
     "StandardScaler": _standard,
     "RobustScaler": _robust,
     "MinMaxScaler": _min_max,
@@ -308,4 +329,5 @@ _READERS: dict[str, Callable[[Any, Matrix], Matrix]] = {
     "SimpleImputer": _imputed,
     "OrdinalEncoder": _ordinal,
     "OneHotEncoder": _one_hot,
+    "TargetEncoder": _target_encoded,
 }

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -25,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from scoreline.models.compiled.columns import Column
 from scoreline.models.compiled.encoded import Encoded
-from scoreline.models.compiled.form import NoForm, packed, unpacked
+from scoreline.models.compiled.form import NoForm, is_form, packed, unpacked
 from scoreline.models.compiled.one_hot import by_place
 from scoreline.models.compiled.packing import LEAF, Tree
 from scoreline.models.compiled.places import Places
@@ -117,6 +118,19 @@ def test_scalers_behind_the_vectorizer_are_folded_in(seed, estimator, scaler, sp
     pipeline = make_pipeline(clone(scaler), estimator())
     model = trained(rng, pipeline, lambda train: rng.random(train.height), sparse=sparse)
     verdict = model.parity(read_back(model), trips(rng, 30))
+    assert verdict.agrees, verdict.detail
+
+
+@pytest.mark.parametrize("head", [Ridge(), RandomForestRegressor(4, random_state=0)])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_transformed_target_is_taken_back(head, scaled):
+    rng = np.random.default_rng(0)
+    regressor = TransformedTargetRegressor(clone(head), func=np.log1p, inverse_func=np.expm1)
+    pipeline = make_pipeline(MaxAbsScaler(), regressor) if scaled else regressor
+    model = trained(rng, pipeline, lambda train: rng.random(train.height) * 40)
+    form = model.accelerated()
+    assert is_form(form), model.uncompiled()
+    verdict = model.parity(unpacked(packed(form, {}))[0], trips(rng, 30))
     assert verdict.agrees, verdict.detail
 
 

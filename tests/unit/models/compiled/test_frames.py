@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, reject, settings
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -41,11 +41,13 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from scoreline.errors import ModelFailed
 from scoreline.models.compiled import sklearn_trees
+from scoreline.models.compiled.columns import FUNCTIONS
 from scoreline.models.compiled.form import packed, unpacked
 from scoreline.models.frame_model import FrameModel
 from scoreline.models.sklearn import adapt
@@ -199,6 +201,54 @@ def test_a_missing_boolean_is_filled_before_it_is_looked_up():
     steps = make_pipeline(SimpleImputer(strategy="median"), OneHotEncoder(handle_unknown="ignore"))
     pipeline = make_pipeline(ColumnTransformer([("c", steps, ["n", "b"])]), Ridge())
     _, verdict = verdict_on(fitted(pipeline, frame, rng.normal(size=40)), frame)
+    assert verdict.agrees, verdict.detail
+
+
+@pytest.mark.parametrize("head", [Ridge(), RandomForestRegressor(4, random_state=0), GradientBoostingRegressor()])
+@pytest.mark.parametrize(("there", "back"), [(np.log1p, np.expm1), (np.log, np.exp)])
+@pytest.mark.parametrize("whole", [True, False], ids=["around the pipeline", "in the pipeline"])
+def test_a_transformed_target_is_taken_back(head, there, back, whole):
+    rng = np.random.default_rng(0)
+    frame = rows_of(rng, 60, gaps=False).with_columns(y=pl.Series(rng.normal(size=60)))
+    target = 0.5 + rng.random(60) * 50
+    parts = [("t", OneHotEncoder(handle_unknown="ignore"), ["t"]), ("n", StandardScaler(), ["x", "y"])]
+    if whole:
+        pipeline = TransformedTargetRegressor(
+            make_pipeline(ColumnTransformer(parts), clone(head)), func=there, inverse_func=back
+        )
+    else:
+        regressor = TransformedTargetRegressor(clone(head), func=there, inverse_func=back)
+        pipeline = make_pipeline(ColumnTransformer(parts), regressor)
+    _, verdict = verdict_on(fitted(pipeline, frame, target), frame)
+    assert verdict.agrees, verdict.detail
+
+
+@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("classes", [0, 2, 3])
+@pytest.mark.parametrize("smooth", ["auto", 3.0])
+def test_what_a_target_encoder_makes_of_categories(gaps, classes, smooth):
+    rng = np.random.default_rng(1)
+    train, rows = rows_of(rng, 90, gaps=gaps), rows_of(rng, 40, gaps=gaps)
+    rows = rows.with_columns(pl.when(pl.int_range(40) == 3).then(pl.lit("never")).otherwise("t").alias("t"))
+    encoder = ColumnTransformer([("e", TargetEncoder(smooth=smooth, cv=2), ["t", "c"])])
+    if classes:
+        pipeline = make_pipeline(encoder, DecisionTreeClassifier(max_depth=4, random_state=0))
+        target = np.array(["no", "yes", "perhaps"])[rng.integers(0, classes, 90)]
+    else:
+        pipeline, target = make_pipeline(encoder, StandardScaler(), Ridge()), rng.normal(size=90)
+    form, verdict = verdict_on(fitted(pipeline, train, target), rows)
+    assert verdict.agrees, verdict.detail
+    assert form.predict(rows).unseen["t"] >= 1
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("head", [Ridge(), DecisionTreeRegressor(max_depth=3)])
+def test_functions_of_numpy_are_computed_as_they_are(function, head):
+    rng = np.random.default_rng(2)
+    frame = pl.DataFrame({"x": rng.gamma(2, 3, 60), "n": rng.integers(1, 20, 60), "b": rng.normal(size=60)})
+    parts = [("f", make_pipeline(FunctionTransformer(getattr(np, function)), StandardScaler()), ["x", "n"])]
+    columns = ColumnTransformer(parts, remainder="passthrough")
+    _, verdict = verdict_on(fitted(make_pipeline(columns, clone(head)), frame, rng.normal(size=60)), frame)
     assert verdict.agrees, verdict.detail
 
 
@@ -399,7 +449,11 @@ class Own(StandardScaler):
         ([Own(), Ridge()], "Own is a class of its own, which may do anything"),
         ([PCA(1), Ridge()], "PCA is not known to be reproduced exactly"),
         ([SimpleImputer(missing_values=-1), Ridge()], "for missing values alone"),
-        ([FunctionTransformer(np.abs), Ridge()], "a FunctionTransformer may do anything"),
+        ([FunctionTransformer(np.sign), Ridge()], "a FunctionTransformer may do anything"),
+        ([FunctionTransformer(lambda x: x), Ridge()], "a function of NumPy such as log1p"),
+        ([TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square)], "exp and expm1 alone"),
+        ([TransformedTargetRegressor(Ridge(), transformer=StandardScaler())], "TransformedTargetRegressor is reproduced for"),
+        ([TransformedTargetRegressor(PoissonRegressor(), func=np.log1p, inverse_func=np.expm1)], "transformed twice"),
         ([StandardScaler(), Perceptron()], "Perceptron is no linear model that predicts plain sums"),
         ([KNeighborsRegressor(1)], "KNeighborsRegressor is not known to be reproduced exactly"),
     ],
