@@ -452,7 +452,7 @@ class Own(StandardScaler):
         ([FunctionTransformer(np.sign), Ridge()], "a FunctionTransformer may do anything"),
         ([FunctionTransformer(lambda x: x), Ridge()], "a function of NumPy such as log1p"),
         ([TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square)], "exp and expm1 alone"),
-        ([TransformedTargetRegressor(Ridge(), transformer=StandardScaler())], "TransformedTargetRegressor is reproduced for"),
+        ([TransformedTargetRegressor(Ridge(), transformer=StandardScaler())], "inverse functions exp and"),
         ([TransformedTargetRegressor(PoissonRegressor(), func=np.log1p, inverse_func=np.expm1)], "transformed twice"),
         ([StandardScaler(), Perceptron()], "Perceptron is no linear model that predicts plain sums"),
         ([KNeighborsRegressor(1)], "KNeighborsRegressor is not known to be reproduced exactly"),
