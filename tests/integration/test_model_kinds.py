@@ -29,10 +29,11 @@ def estimators():
         "sgd": make_pipeline(StandardScaler(with_mean=False), SGDRegressor(max_iter=5, tol=None, random_state=0)),
         "tree": DecisionTreeRegressor(max_depth=8),
         "small forest": RandomForestRegressor(n_estimators=3, max_depth=5, max_features=0.3, random_state=0),
+        "deep forest": RandomForestRegressor(n_estimators=2, random_state=0),
     }
 
 
-@pytest.mark.parametrize("name", ["ridge", "lasso", "sgd", "tree", "small forest"])
+@pytest.mark.parametrize("name", ["ridge", "lasso", "sgd", "tree", "small forest", "deep forest"])
 def test_any_regressor_behind_a_dict_vectorizer(place, nyc, january, february, name):
     from sklearn.feature_extraction import DictVectorizer
 
@@ -43,6 +44,7 @@ def test_any_regressor_behind_a_dict_vectorizer(place, nyc, january, february, n
     place.keep(model)
     report, published = place.example(nyc, "2021-02")
     assert report.model["evidence"]["accelerated"]
+    assert "reason" not in report.model["evidence"]  # nothing keeps it from being compiled
     require_close(published["predicted_duration"], oracle.raw_predictions(model, february))
 
 
@@ -57,6 +59,7 @@ def test_a_scaler_between_the_vectorizer_and_the_estimator(place, nyc, january, 
     place.keep(model)
     report, published = place.example(nyc, "2021-02")
     assert report.model["kind"] == "DictVectorizer + StandardScaler + LinearRegression"
+    assert "reason" not in report.model["evidence"]
     require_close(published["predicted_duration"], oracle.raw_predictions(model, february))
 
 
