@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from scoreline import own_process
+from scoreline.resources import cores
 
 ROWS = np.random.default_rng(3).normal(size=(200, 3))
 READ = """
@@ -54,6 +55,38 @@ def test_who_has_settled_the_allocator_already_is_heard(monkeypatch):
     monkeypatch.setenv("_RJEM_MALLOC_CONF", "narenas:2")
     own_process.claim()
     assert os.environ["_RJEM_MALLOC_CONF"] == "narenas:2"
+
+
+@pytest.mark.parametrize(("own", "given", "expected"), [(True, None, "1"), (True, "3", "3"), (False, None, None)])
+def test_blas_begins_no_thread_in_a_process_of_our_own(monkeypatch, own, given, expected):
+    monkeypatch.setattr(own_process, "_mine", own)
+    for name in own_process.BLAS:
+        monkeypatch.setenv(name, given) if given else monkeypatch.delenv(name, raising=False)
+    own_process.one_blas_thread()
+    assert [os.environ.get(name) for name in own_process.BLAS] == [expected] * 3
+    for name in own_process.BLAS:
+        monkeypatch.delenv(name, raising=False)
+
+
+SHOWN = """
+import sys
+sys.argv = ["scoreline", "{command}", "--help"]
+from scoreline.cli import main
+try:
+    main()
+except SystemExit:
+    import os, threadpoolctl, numpy
+    blas = [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+    print("threads", max(blas))
+"""
+
+
+@pytest.mark.parametrize(("command", "threads"), [("run", 1), ("train", None)])
+def test_all_commands_but_the_one_that_fits_models_have_one_blas_thread(command, threads):
+    env = {name: value for name, value in os.environ.items() if name not in own_process.BLAS}
+    code = SHOWN.format(command=command)
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == f"threads {threads or cores()}"
 
 
 @pytest.mark.slow

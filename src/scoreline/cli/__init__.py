@@ -75,6 +75,8 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
+        if cmd_name != "train":  # which has models fitted
+            own_process.one_blas_thread()
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command

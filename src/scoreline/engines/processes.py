@@ -138,7 +138,7 @@ def _share_cores(at_once: int) -> None:
     """Tells the libraries that are loaded from now on that so many processes share the cores."""
     # The pool has one process per worker already; Polars' own threads would only get in each other's way. BLAS adds up
     # in an order that follows from its threads.
-    for name in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+    for name in ("POLARS_MAX_THREADS", *own_process.BLAS):
         os.environ.setdefault(name, "1")
     for name in ("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ.setdefault(name, str(budget.threads(at_once)))
