@@ -43,7 +43,6 @@ def cases(asked: argparse.Namespace) -> Iterator[list[Result]]:
     if not chosen:
         yield from bench.core(asked.rows)
         yield from forests(bench.cache, bench.repeats)
-        yield bench.inbox()
     for name in chosen:
         yield from ALONE[name][0](asked, bench)
 
