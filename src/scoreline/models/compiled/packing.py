@@ -72,7 +72,7 @@ def compared(trees: Sequence[Tree]) -> dict[int, np.ndarray]:
     return {int(one): np.unique(some[~np.isnan(some)]) for one, some in zip(columns, found, strict=False)}
 
 
-def packed(trees: Sequence[Tree], keys: Keys, ensemble: Ensemble) -> Trees:
+def pack_trees(trees: Sequence[Tree], keys: Keys, ensemble: Ensemble) -> Trees:
     """The trees in the kernel's layout.
 
     Raises:

@@ -16,7 +16,7 @@ from scoreline.models.compiled.form import NoForm
 from scoreline.models.compiled.keys import MISSING_CATEGORY, Keys
 from scoreline.models.compiled.link import Kind, Link
 from scoreline.models.compiled.one_hot import by_place
-from scoreline.models.compiled.packing import LEAF, Ensemble, Tree, compared, packed
+from scoreline.models.compiled.packing import LEAF, Ensemble, Tree, compared, pack_trees
 from scoreline.models.compiled.places import Places
 from scoreline.models.compiled.trees import SPLIT_WORDS, Trees
 
@@ -175,7 +175,7 @@ def _of_floats(
         for tree, value in zip(trees, values, strict=True)
     ]
     numbers = np.array([*compared(read)], dtype=np.int64)
-    return packed(read, Keys(places.count, numbers, takes_missing=takes_missing), ensemble)
+    return pack_trees(read, Keys(places.count, numbers, takes_missing=takes_missing), ensemble)
 
 
 # ---------------------------------------------------------------------------------------- trees of histograms
@@ -209,7 +209,7 @@ def _of_histograms(estimator: Any, places: Places) -> tuple[Trees, Link]:
         tuple(known[one] for one in np.flatnonzero(is_category).tolist()),
         tuple(cuts.values()),
     )
-    return packed(read, keys, Ensemble(firsts, start, 1, np.concatenate(splits), named)), link
+    return pack_trees(read, keys, Ensemble(firsts, start, 1, np.concatenate(splits), named)), link
 
 
 _LINKS: dict[str, Kind] = {"IdentityLink": "identity", "LogLink": "log"}
