@@ -109,7 +109,8 @@ def _inner(part: Any, names: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, 
     for member in part.estimators_ if type(part).__name__ in _MEMBERS and hasattr(part, "estimators_") else ():
         yield member, names
     for calibrated in getattr(part, "calibrated_classifiers_", ()):
-        yield calibrated.estimator, names
+        if hasattr(calibrated, "estimator"):  # before scikit-learn 1.2 it had another name, and predicts no more
+            yield calibrated.estimator, names
 
 
 def _of_encoder(encoder: Any, names: tuple[str, ...], fills: Fills) -> Iterator[Learned]:

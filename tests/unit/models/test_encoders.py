@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.ensemble import VotingRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
@@ -208,3 +209,12 @@ def test_a_model_that_fails_for_another_reason_accuses_no_row():
     with pytest.raises(ModelFailed) as caught:
         model.predict(rows)
     assert "unseen" not in caught.value.facts
+
+
+def test_a_calibrated_classifier_of_an_old_version_is_looked_through_as_far_as_it_can_be():
+    """It names its estimator otherwise, and its own prediction says what is wrong with that."""
+    labels = np.array([0, 1, 0, 1])
+    model = CalibratedClassifierCV(LogisticRegression(), cv=2).fit(TRAINING[["code"]], labels)
+    for calibrated in model.calibrated_classifiers_:
+        calibrated.base_estimator = calibrated.__dict__.pop("estimator")
+    assert learned_by(model, ["code"]) == ()
