@@ -29,6 +29,7 @@ Operation = Literal[
     "add",
     "clip_low",
     "clip_high",
+    "refuse_infinite",
     "log",
     "log1p",
     "log2",
@@ -202,6 +203,12 @@ def _marked(numbers: np.ndarray, _: float) -> np.ndarray:
     return np.asarray(np.isnan(numbers), dtype=np.float64)
 
 
+def _finite(numbers: np.ndarray, _: float) -> np.ndarray:
+    if np.isinf(numbers).any():
+        raise ModelFailed("the model cannot take an infinite number, and makes one of a feature")
+    return numbers
+
+
 def _alone(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, float], np.ndarray]:
     def operation(numbers: np.ndarray, _: float) -> np.ndarray:
         with np.errstate(all="ignore"):  # not a number, or infinite, as the original's
@@ -221,6 +228,7 @@ _OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "add": np.add,
     "clip_low": np.maximum,
     "clip_high": np.minimum,
+    "refuse_infinite": _finite,
     **{name: _alone(getattr(np, name)) for name in FUNCTIONS},
 }
 _OF_NONE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {

@@ -34,9 +34,9 @@ def encoded_form(estimator: Any, names: Sequence[str], predict_as: Wanted = "val
     Raises:
         NoForm: there is no exact one.
     """
+    estimator, outer = opened(estimator)
     if hasattr(estimator, "steps") and not type(estimator).__module__.startswith("sklearn."):
         raise NoForm(f"{type(estimator).__name__} is a class of its own, which may predict anything")
-    estimator, outer = opened(estimator)
     steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     last, inner = opened(steps[-1])
     matrix = read_matrix(steps[:-1], Matrix(tuple(Column(name) for name in names)))
@@ -61,10 +61,10 @@ def opened(estimator: Any) -> tuple[Any, Link | None]:
 
 
 _INVERSE: dict[Any, Kind] = {np.exp: "log", np.expm1: "log1p"}
-F = TypeVar("F", Encoded, Additive)
+SomeForm = TypeVar("SomeForm", Encoded, Additive)
 
 
-def taken_back(form: F, *links: Link | None) -> F:
+def taken_back(form: SomeForm, *links: Link | None) -> SomeForm:
     """The form with what is made of a transformed target.
 
     Raises:

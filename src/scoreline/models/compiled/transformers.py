@@ -114,8 +114,19 @@ def _stepped(given: Matrix, *parts: tuple[Operation, Any] | None) -> Matrix:
             found.append(replace(column, ends=_ends(column, own)))
         else:
             more: list[Step] = [(operation, float(operand[0])) for operation, operand in own]
-            found.append(replace(column, steps=(*column.steps, *more), finite=column.codes is None))
+            found.append(replace(column, steps=(*column.steps, *more)))
     return replace(given, columns=tuple(found))
+
+
+def _refusing(given: Matrix) -> Matrix:
+    """The same before a step that refuses infinite numbers, as scalers and imputers do, but not functions."""
+    return replace(given, columns=tuple(map(_finite, given.columns)))
+
+
+def _finite(column: Column) -> Column:
+    if any(operation in FUNCTIONS for operation, _ in column.steps):
+        return replace(column, steps=(*column.steps, ("refuse_infinite", 0.0)))
+    return column if column.spread else replace(column, finite=column.codes is None)
 
 
 def _ends(column: Column, steps: Sequence[tuple[Operation, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -131,24 +142,24 @@ def _scaled(given: Matrix, scale: Any) -> tuple[Operation, Any]:
 
 def _standard(step: Any, given: Matrix) -> Matrix:
     taken: tuple[Operation, Any] | None = ("subtract", step.mean_) if step.with_mean else None
-    return _stepped(given, taken, _scaled(given, step.scale_) if step.with_std else None)
+    return _stepped(_refusing(given), taken, _scaled(given, step.scale_) if step.with_std else None)
 
 
 def _robust(step: Any, given: Matrix) -> Matrix:
     taken: tuple[Operation, Any] | None = ("subtract", step.center_) if step.with_centering else None
-    return _stepped(given, taken, _scaled(given, step.scale_) if step.with_scaling else None)
+    return _stepped(_refusing(given), taken, _scaled(given, step.scale_) if step.with_scaling else None)
 
 
 def _min_max(step: Any, given: Matrix) -> Matrix:
     low, high = (np.full(given.width, float(end)) for end in step.feature_range)
     clipped: tuple[tuple[Operation, Any], ...] = (("clip_low", low), ("clip_high", high)) if step.clip else ()
-    return _stepped(given, ("multiply", step.scale_), ("add", step.min_), *clipped)
+    return _stepped(_refusing(given), ("multiply", step.scale_), ("add", step.min_), *clipped)
 
 
 def _max_abs(step: Any, given: Matrix) -> Matrix:
     if getattr(step, "clip", False):
         raise NoForm("MaxAbsScaler(clip=True) is not known to be reproduced exactly")
-    return _stepped(given, _scaled(given, step.scale_))
+    return _stepped(_refusing(given), _scaled(given, step.scale_))
 
 
 def _imputed(step: Any, given: Matrix) -> Matrix:
@@ -173,7 +184,8 @@ def _filled(column: Column, filling: Any, fill: Operation) -> Column:
         return replace(column, codes=Codes(pl.Series(dtype=pl.String), np.empty(0), None, None, filling))
     if _is_nan(filling):
         raise NoForm(f"{column.source!r} had no value in training, so the SimpleImputer leaves it out")
-    return replace(column, steps=(*column.steps, (fill, float(filling))), finite=column.codes is None)
+    column = _finite(column)
+    return replace(column, steps=(*column.steps, (fill, float(filling))))
 
 
 def _marks(step: Any, given: Matrix, mark: Operation) -> list[Column]:
@@ -185,8 +197,8 @@ def _marks(step: Any, given: Matrix, mark: Operation) -> list[Column]:
     for at in step.indicator_.features_:
         if isinstance(step.statistics_[at], str):
             raise NoForm("a SimpleImputer(add_indicator=True) of texts is not known to be reproduced exactly")
-        column = given.columns[at]
-        found.append(replace(column, steps=(*column.steps, (mark, 0.0)), finite=column.codes is None))
+        column = _finite(given.columns[at])
+        found.append(replace(column, steps=(*column.steps, (mark, 0.0))))
     return found
 
 
@@ -290,10 +302,7 @@ def _function(step: Any, given: Matrix) -> Matrix:
         raise NoForm("a FunctionTransformer may do anything, but for one with a function of NumPy such as log1p")
     if name is None:
         return given
-    found = _stepped(given, (name, np.zeros(given.width)))
-    # Unlike scalers it lets infinite numbers pass.
-    columns = zip(found.columns, given.columns, strict=True)
-    return replace(found, columns=tuple(replace(column, finite=before.finite) for column, before in columns))
+    return _stepped(given, (name, np.zeros(given.width)))
 
 
 def _target_encoded(step: Any, given: Matrix) -> Matrix:

@@ -32,7 +32,7 @@ from sklearn.linear_model import (
 )
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
@@ -250,6 +250,31 @@ def test_functions_of_numpy_are_computed_as_they_are(function, head):
     columns = ColumnTransformer(parts, remainder="passthrough")
     _, verdict = verdict_on(fitted(make_pipeline(columns, clone(head)), frame, rng.normal(size=60)), frame)
     assert verdict.agrees, verdict.detail
+
+
+@pytest.mark.parametrize("behind", [StandardScaler(), SimpleImputer(), FunctionTransformer(np.square)])
+@pytest.mark.parametrize("before", [[], [MinMaxScaler((-1, 2))]], ids=["plain", "scaled"])
+def test_what_a_function_makes_infinite_is_refused_where_the_original_refuses_it(behind, before):
+    """HistGradientBoosting itself takes infinite numbers."""
+    rng = np.random.default_rng(2)
+    frame = pl.DataFrame({"x": rng.gamma(2, 3, 80)})
+    steps = [*before, FunctionTransformer(np.exp if before else np.log), behind]
+    pipeline = make_pipeline(*map(clone, steps), HistGradientBoostingRegressor(max_iter=4, min_samples_leaf=2))
+    _, verdict = verdict_on(fitted(pipeline, frame, rng.normal(size=80)), frame)
+    assert verdict.agrees, verdict.detail
+
+
+class OwnPipeline(Pipeline):
+    def predict(self, frame):
+        return super().predict(frame) * 2
+
+
+def test_a_pipeline_of_ones_own_within_a_transformed_target_has_no_form():
+    train = rows_of(np.random.default_rng(1), 40, gaps=False).drop("t")
+    inner = OwnPipeline([("scale", StandardScaler()), ("head", Ridge())])
+    model = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1)
+    found = FrameModel(fitted(model, train, train["c"]), ("c", "x", "y"))
+    assert "OwnPipeline is a class of its own" in found.uncompiled()
 
 
 def test_columns_of_an_encoder_are_not_picked_by_number():
